@@ -1,0 +1,87 @@
+"""`slipway`: finds the verb's module, runs it, turns errors into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import click
+import typer
+import typer.core
+import typer.main
+
+from slipway.cli.exits import exit_code
+from slipway.errors import SlipwayError
+
+# verb -> (module, function). The modules are imported one at a time: `slipway smoke --help` must
+# not wait for scikit-learn.
+VERBS = {
+    "serve": "slipway.cli.serve:serve",
+    "fetch": "slipway.cli.fetch:fetch",
+    "score": "slipway.cli.score:score",
+    "train": "slipway.cli.train:train",
+    "smoke": "slipway.cli.smoke:smoke",
+}
+SUMMARIES = {
+    "serve": "Serve a model over HTTP.",
+    "fetch": "Resolve a model reference, fetch the artefact, check it; never load it.",
+    "score": "Score one month of rides into a Parquet file.",
+    "train": "Train and register the example ride models.",
+    "smoke": "Send a few requests to a running service and check the answers.",
+}
+
+
+class LazyVerbs(typer.core.TyperGroup):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the table's order."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's command, or None for an unknown one."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, function = VERBS[cmd_name].partition(":")
+        verb = typer.Typer(add_completion=False)
+        verb.command(name=cmd_name)(getattr(importlib.import_module(module), function))
+        return typer.main.get_command(verb)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs by the table above, without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, SUMMARIES[verb]) for verb in VERBS])
+
+
+app = typer.Typer(
+    cls=LazyVerbs,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Serve MLflow models and move traffic between versions by measured evidence.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("slipway"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The entry point: data on stdout, talk and errors on stderr."""
+    try:
+        app()
+    except SlipwayError as error:
+        typer.echo(f"slipway: {error.reason}: {error.message}", err=True)
+        sys.exit(exit_code(error))

@@ -1,0 +1,1 @@
+"""Turns checked rows into predictions: one core behind web, batch and stream."""

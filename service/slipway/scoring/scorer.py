@@ -1,0 +1,91 @@
+"""Applies a model to rows and refuses whatever is no prediction. Pure.
+
+A model is code of somebody else: it may raise, answer too little, or answer NaN. All of that is
+the model's failure and never the request's, so that the error gate of a rollout can see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from slipway.errors import ModelFailed, ModelOutputInvalid
+from slipway.usecases.protocol import UseCase
+
+Predict = Callable[[Any], Any]
+
+
+class Scorer:
+    """A use case and a model's `predict`, together.
+
+    `form` says what predicts: `native` is the model itself. `numeric` demands one finite float
+    for each row; without it, labels and several outputs a row are let through too.
+    """
+
+    def __init__(
+        self, use_case: UseCase, predict: Predict, form: str = "native", *, numeric: bool = True
+    ) -> None:
+        self.use_case = use_case
+        self.form = form
+        self._predict = predict
+        self._numeric = numeric
+
+    def score(self, rows: Sequence[Any]) -> npt.NDArray[Any]:
+        """Predictions for rows of the use case's `row_type`, shape (len(rows),) and more.
+
+        Raises ModelFailed or ModelOutputInvalid; `row` is then the first row that fails alone.
+        """
+        try:
+            return self.score_features(self.use_case.features(rows), len(rows))
+        except ModelFailed as error:
+            if error.row is not None or len(rows) == 1:
+                raise
+            raise self._blame(error, rows) from error
+
+    def score_features(self, features: Any, count: int) -> npt.NDArray[Any]:
+        """Predictions for `count` rows that are already what the model takes."""
+        try:
+            raw = self._predict(features)
+        # The model is foreign code: whatever it raises is its failure.
+        except Exception as error:
+            raise ModelFailed(f"the model raised {type(error).__name__}") from error
+        return check_output(raw, count, numeric=self._numeric)
+
+    def _blame(self, error: ModelFailed, rows: Sequence[Any]) -> ModelFailed:
+        for index, row in enumerate(rows):
+            try:
+                self.score_features(self.use_case.features([row]), 1)
+            except ModelFailed as alone:
+                return type(alone)(f"row {index}: {alone.message}", row=index)
+        return error
+
+
+def check_output(raw: Any, count: int, *, numeric: bool = True) -> npt.NDArray[Any]:
+    """A model's answer as an array of `count` rows.
+
+    Raises ModelOutputInvalid when rows are missing or too many, when a number is not finite, and
+    with `numeric` also when there is not exactly one real number a row.
+    """
+    try:
+        values = np.asarray(raw)
+    except (ValueError, TypeError) as error:
+        raise ModelOutputInvalid("the model's answer is no array") from error
+    if values.ndim == 0 or values.shape[0] != count:
+        got = "a single value" if values.ndim == 0 else f"{values.shape[0]} values"
+        raise ModelOutputInvalid(f"the model answered {got} for {count} rows")
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if numeric:
+        if values.ndim != 1 or values.dtype.kind not in "fiu":
+            raise ModelOutputInvalid(
+                f"the model's answer has type {values.dtype} and shape {values.shape}; "
+                "one real number a row is expected"
+            )
+        values = values.astype(np.float64)
+    if values.dtype.kind in "fc" and not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values).reshape(count, -1).all(axis=1)))
+        raise ModelOutputInvalid(f"the model's answer for row {row} is not finite", row=row)
+    return values

@@ -1,0 +1,150 @@
+"""Settings: frozen, one class per command, read once in the entry module and passed in.
+
+The names that a user of the course's notes knows are kept (`MODEL_RUN_ID`, `MODEL_URI`,
+`MODEL_LOCATION`, `MODEL_FILE`, `MLFLOW_TRACKING_URI`); all others begin with `SLIPWAY_`.
+Credentials are not here: boto3 finds them itself (`AWS_*`), so they never enter a log of ours.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from slipway.errors import InvalidConfig
+
+_FROZEN = SettingsConfigDict(
+    frozen=True, env_prefix="SLIPWAY_", env_ignore_empty=True, extra="ignore", populate_by_name=True
+)
+
+
+class StoreSettings(BaseSettings):
+    """Where models come from, and how long to wait for it."""
+
+    model_config = _FROZEN
+
+    tracking_uri: str = Field("", validation_alias=AliasChoices("MLFLOW_TRACKING_URI"))
+    """The MLflow tracking server, for run ids and registered models."""
+    s3_endpoint: str = Field(
+        "",
+        validation_alias=AliasChoices(
+            "MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
+        ),
+    )
+    """An S3-compatible store's address; empty means AWS."""
+    http_timeout: float = Field(5.0, gt=0, le=60)
+    """Seconds to wait for the tracking server, a try; there are three tries."""
+
+
+class ModelSettings(StoreSettings):
+    """Which model, from where, and what is allowed to load it."""
+
+    run_id: str = Field("", validation_alias=AliasChoices("MODEL_RUN_ID"))
+    """The MLflow run whose model is served. Not together with MODEL_URI."""
+    uri: str = Field("", validation_alias=AliasChoices("MODEL_URI"))
+    """Any other model reference: models:/name/3, models:/name@alias, s3://bucket/path, a folder."""
+    location: str = Field("", validation_alias=AliasChoices("MODEL_LOCATION"))
+    """A local folder with the artefact; wins over every other reference."""
+    file: str = Field("", validation_alias=AliasChoices("MODEL_FILE"))
+    """A file with a pickled (vectoriser, model) pair; needs SLIPWAY_ALLOW_PICKLE."""
+    release_file: Path | None = None
+    """A release lock to go by in place of a reference; ignored while there is no such file."""
+    expected_digest: str = ""
+    """The digest that the release lock must name (set by the slot's pod template)."""
+    cache_dir: Path = Path("~/.cache/slipway/models")
+    """Where verified artefacts and resolved references are kept."""
+    allow_pickle: bool = False
+    """Load pickled models too. A pickle runs its author's code: only for models of your own."""
+    allow_unsigned: bool = False
+    """Load models that do not say what they take as input."""
+    allow_version_mismatch: bool = False
+    """Load models made with another scikit-learn (major.minor) than the installed one."""
+    use_case: str = ""
+    """`rides` or `tabular`; empty means what the model's metadata says."""
+    artifact_prefixes: tuple[str, ...] = ()
+    """Artefact URIs must begin with one of these (a JSON list); empty allows all."""
+    max_artifact_bytes: int = Field(4 << 30, gt=0)
+    """Larger artefacts are refused before they are fetched."""
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> Self:
+        if self.run_id and self.uri:
+            raise ValueError("MODEL_RUN_ID and MODEL_URI are both set; set one of them")
+        return self
+
+    @property
+    def reference(self) -> str:
+        """The model reference in force, or an empty text when none is given."""
+        return self.location or self.file or self.run_id or self.uri
+
+
+class ServeSettings(ModelSettings):
+    """`slipway serve`."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a container's pod network is the interface
+    """The address to listen on."""
+    port: int = Field(9696, ge=0, le=65535)
+    """The API's port."""
+    admin_port: int = Field(9697, ge=-1, le=65535)
+    """The port of /metrics, /livez, /readyz and /sample on a thread of its own; -1 for none."""
+    threads: int = Field(4, ge=1, le=64)
+    """Threads of the one worker process."""
+    workers: int = Field(1, ge=1, le=16)
+    """Worker processes. Scale by pods instead: see docs."""
+    graceful_timeout: int = Field(20, ge=0, le=600)
+    """Seconds that requests in flight get after SIGTERM."""
+    slot: str = "local"
+    """The slot that this pod belongs to: a label in metrics and a header in answers."""
+    model_name: str = Field("slipway", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """The name that /model shows."""
+    max_rows: int = Field(1000, ge=1, le=100_000)
+    """Rows in one request."""
+    max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 30)
+    """Bytes in one request's body."""
+    sample: int = Field(10_000, ge=0, le=10_000)
+    """Share (of 10,000) of the predictions that /sample keeps."""
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    """The least important level that is logged."""
+
+
+class ScoreSettings(ModelSettings):
+    """`slipway score`."""
+
+    input: str = "."
+    """Folder or S3 prefix with the months, or one file."""
+    output: str = "."
+    """Folder or S3 prefix under which the partitions are written."""
+
+
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+def read_settings(kind: type[_Settings], **given: Any) -> _Settings:
+    """Settings from the environment, overridden by `given`; None in `given` means not given.
+
+    Raises InvalidConfig that names every bad variable at once.
+    """
+    try:
+        return kind(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise InvalidConfig("; ".join(_problems(kind, error))) from error
+
+
+def variable_of(kind: type[BaseSettings], field: str) -> str:
+    """The environment variable that sets a field."""
+    alias = kind.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"SLIPWAY_{field}".upper()
+
+
+def _problems(kind: type[BaseSettings], error: ValidationError) -> list[str]:
+    problems = []
+    for problem in error.errors(include_url=False, include_input=False):
+        where = str(problem["loc"][0]) if problem["loc"] else ""
+        name = variable_of(kind, where) if where in kind.model_fields else where
+        message = problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{name}: {message}" if name else message)
+    return problems

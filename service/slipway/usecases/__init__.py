@@ -1,0 +1,1 @@
+"""The one place that knows a model's input: request schema, feature function, batch columns."""

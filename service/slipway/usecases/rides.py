@@ -1,0 +1,103 @@
+"""Taxi rides: the only file that knows a ride's columns.
+
+The model takes `{"PU_DO": "10_50", "trip_distance": 40.0}`: the pair of zones as one category
+and the distance in miles. Web, batch and stream all come through `pair_key` and `zone_key`, so
+one ride has one prediction however its ids are written: 10, 10.0 and "10" are the same zone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from slipway.usecases.protocol import InputField
+
+# Miles. Longer "rides" in the TLC's files are errors of the meter, and a bound is what keeps a
+# valid number from becoming an infinite prediction.
+MAX_DISTANCE = 10_000.0
+MAX_ZONE_LENGTH = 64
+# Doubles hold every integer up to here exactly: beyond, two ids would become one key.
+MAX_ZONE_ID = 2**53
+
+PICKUP_ZONE = "PULocationID"
+DROPOFF_ZONE = "DOLocationID"
+DISTANCE = "trip_distance"
+PAIR = "PU_DO"
+
+INPUTS = (
+    InputField(PICKUP_ZONE, "zone"),
+    InputField(DROPOFF_ZONE, "zone"),
+    InputField(DISTANCE, "double"),
+)
+
+
+def zone_key(zone: float | str) -> str:
+    """The one spelling of a zone's id: `10`, `10.0`, `"10"` and `"10.0"` give `"10"`.
+
+    Raises ValueError for what cannot be an id: a fraction, a negative number, NaN or infinity,
+    an empty or over-long text.
+    """
+    if isinstance(zone, str):
+        text = zone.strip()
+        if not text or len(text) > MAX_ZONE_LENGTH:
+            raise ValueError(f"a zone's text must have 1 to {MAX_ZONE_LENGTH} characters")
+        whole, _, fraction = text.partition(".")
+        digits = whole.isascii() and whole.isdigit()
+        if digits and not fraction.strip("0"):
+            return str(int(whole))
+        return text
+    if not math.isfinite(zone) or zone != int(zone) or not 0 <= zone <= MAX_ZONE_ID:
+        raise ValueError("a zone's number must be a whole one from 0 up")
+    return str(int(zone))
+
+
+def pair_key(pickup: float | str, dropoff: float | str) -> str:
+    """The category that the model learns from: both zones' keys, joined by an underscore."""
+    return f"{zone_key(pickup)}_{zone_key(dropoff)}"
+
+
+class Ride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One ride as a request holds it; the names are the TLC's column names."""
+
+    PULocationID: int | float | str
+    DOLocationID: int | float | str
+    trip_distance: float
+
+    def __post_init__(self) -> None:
+        """Check what types alone cannot say."""
+        for name, zone in ((PICKUP_ZONE, self.PULocationID), (DROPOFF_ZONE, self.DOLocationID)):
+            try:
+                zone_key(zone)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        if not 0 <= self.trip_distance <= MAX_DISTANCE:
+            raise ValueError(f"{DISTANCE}: must be from 0 to {MAX_DISTANCE:.0f} miles")
+
+
+class Rides:
+    """The use case `rides`; `answer` is `duration` (minutes) or `tip` (dollars)."""
+
+    name = "rides"
+    inputs = INPUTS
+
+    def __init__(self, answer: str = "duration") -> None:
+        self.answer = answer
+
+    def row_type(self) -> type[Ride]:
+        """The request's schema."""
+        return Ride
+
+    def features(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Rides -> what the pipeline's DictVectorizer takes, one dict a ride."""
+        return [
+            ride_features(pair_key(ride.PULocationID, ride.DOLocationID), ride.trip_distance)
+            for ride in rows
+        ]
+
+
+def ride_features(pair: str, distance: float) -> dict[str, Any]:
+    """One ride's features: the pair's category and the distance in miles."""
+    return {PAIR: pair, DISTANCE: float(distance)}
