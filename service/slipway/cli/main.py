@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 import typer.core
 import typer.main
@@ -34,13 +33,16 @@ SUMMARIES = {
 
 
 class LazyVerbs(typer.core.TyperGroup):
-    """A group whose commands are imported when they are asked for."""
+    """A group whose commands are imported when they are asked for.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    typer brings a click of its own, so the contexts are its types and stay unnamed here.
+    """
+
+    def list_commands(self, _ctx: Any) -> list[str]:
         """All verbs, in the table's order."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
         """The verb's command, or None for an unknown one."""
         if cmd_name not in VERBS:
             return None
@@ -49,7 +51,7 @@ class LazyVerbs(typer.core.TyperGroup):
         verb.command(name=cmd_name)(getattr(importlib.import_module(module), function))
         return typer.main.get_command(verb)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
         """List the verbs by the table above, without importing them."""
         with formatter.section("Verbs"):
             formatter.write_dl([(verb, SUMMARIES[verb]) for verb in VERBS])

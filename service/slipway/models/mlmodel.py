@@ -42,6 +42,7 @@ class ModelFile:
     run_id: str | None = None
     model_id: str | None = None
     code: str | None = None
+    predict_fn: str = "predict"
 
 
 def parse_mlmodel(document: bytes) -> ModelFile:
@@ -72,6 +73,7 @@ def parse_mlmodel(document: bytes) -> ModelFile:
         run_id=_text(content.get("run_id")),
         model_id=_text(content.get("model_id") or content.get("model_uuid")),
         code=_text(sklearn.get("code") or pyfunc.get("code")),
+        predict_fn=str(pyfunc.get("predict_fn") or "predict"),
     )
 
 

@@ -27,7 +27,7 @@ DROPOFF_ZONE = "DOLocationID"
 DISTANCE = "trip_distance"
 PAIR = "PU_DO"
 
-INPUTS = (
+INPUTS: tuple[InputField, ...] = (
     InputField(PICKUP_ZONE, "zone"),
     InputField(DROPOFF_ZONE, "zone"),
     InputField(DISTANCE, "double"),

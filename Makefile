@@ -1,0 +1,76 @@
+# Every command here sets up what it needs: on a fresh machine with Python 3.11 or later and make,
+# `make demo` and `make test` work as they stand.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := -m pip install --quiet --disable-pip-version-check
+
+export PIP_REQUIRE_VIRTUALENV := 1
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The environments. A stamp is newer than what it was made from, or it is made anew.
+
+.venv/.made: requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+		echo "Slipway needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12" >&2
+		exit 1
+	}
+	echo "setting up .venv (a minute or two the first time)"
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python $(INSTALL) --require-hashes -r requirements-dev.lock
+	touch $@
+
+.venv/.installed: .venv/.made pyproject.toml requirements.in
+	@$(BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The whole of mlflow pins what we don't want beside our code, so its server has a place of its own.
+.venv-mlflow/.made: requirements-mlflow.lock
+	@echo "setting up .venv-mlflow (about a minute the first time)"
+	$(PYTHON) -m venv --clear .venv-mlflow
+	.venv-mlflow/bin/python $(INSTALL) --require-hashes -r requirements-mlflow.lock
+	touch $@
+
+.PHONY: env
+env: .venv/.installed .venv-mlflow/.made ## Set up both environments.
+
+.PHONY: demo
+demo: env ## Train, serve, predict, score and exchange a model, on this machine alone.
+	@$(BIN)/python -m slipway.examples.demo
+
+# nginx is the router's; it comes from the system's packages.
+.PHONY: nginx
+nginx:
+	@if command -v nginx >/dev/null || [ -x /usr/sbin/nginx ]; then exit 0; fi
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "nginx is missing; install it, as with: sudo apt-get install nginx-light" >&2
+		exit 1
+	fi
+	echo "installing nginx-light"
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null
+
+.PHONY: lint
+lint: .venv/.installed ## Check style and types.
+	@$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy
+
+.PHONY: test
+test: env nginx lint ## Run all tests, after setting up what they need.
+	@$(BIN)/python -m pytest
+
+.PHONY: lock
+lock: .venv/.made ## Resolve the lock files anew (needs uv: pip install uv).
+	@for group in requirements requirements-dev requirements-mlflow; do
+		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-annotate --no-emit-index-url --no-emit-find-links --no-config $$group.in -o $$group.lock
+	done

@@ -1,0 +1,179 @@
+"""Deserialises a verified artefact, if the loading policy allows it.
+
+The order is the point: this takes a `VerifiedArtifact`, so the digest has been checked; then the
+`MLmodel` file is read as text; then the policy decides; only then does a deserialiser run. The
+artefact's own list of trusted types is never looked at: whoever writes the model writes the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from slipway.errors import DigestMismatch, ModelFailed, Unsigned, Untrusted, VersionMismatch
+from slipway.models import mlmodel
+from slipway.models.cache import VerifiedArtifact
+from slipway.models.mlmodel import ModelFile, parse_mlmodel
+from slipway.models.release import Release
+from slipway.models.resolve import PICKLE_PAIR, pickle_pair
+from slipway.models.trusted_types import TRUSTED_TYPES
+from slipway.scoring.scorer import Predict, Scorer
+from slipway.usecases.protocol import UseCase
+from slipway.usecases.rides import Rides
+from slipway.usecases.tabular import Tabular
+
+PREDICT_FUNCTIONS = ("predict", "predict_proba", "predict_log_proba", "score", "transform")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadingPolicy:
+    """What may be loaded; each exception is a setting of its own."""
+
+    allow_pickle: bool = False
+    allow_unsigned: bool = False
+    allow_version_mismatch: bool = False
+
+
+def load(
+    artifact: VerifiedArtifact, release: Release, policy: LoadingPolicy
+) -> tuple[ModelFile, Scorer]:
+    """The model of a verified artefact, ready to score.
+
+    Raises Untrusted, VersionMismatch or Unsigned before anything is deserialised, and ModelFailed
+    when the deserialiser itself gives up.
+    """
+    if artifact.digest != release.digest:
+        raise DigestMismatch("the artefact that was verified is not the release's")
+    model_file = describe(artifact)
+    use_case = use_case_of(model_file, release.use_case)
+    check(model_file, policy, use_case)
+    predict = _deserialise(artifact.path, model_file)
+    return model_file, Scorer(use_case, predict, numeric=release.use_case == "rides")
+
+
+def describe(artifact: VerifiedArtifact) -> ModelFile:
+    """What the artefact says of itself, read as text."""
+    if artifact.path.is_file():
+        return pickle_pair(str(artifact.path))
+    document = artifact.path / mlmodel.FILE
+    if not document.is_file():
+        raise Untrusted("the artefact holds no MLmodel file")
+    return parse_mlmodel(document.read_bytes())
+
+
+def use_case_of(model_file: ModelFile, name: str) -> UseCase:
+    """The use case that serves the model."""
+    if name == "rides":
+        return Rides(str(model_file.metadata.get("answer") or "duration"))
+    return Tabular(model_file.inputs, model_file.tensor)
+
+
+def check(model_file: ModelFile, policy: LoadingPolicy, use_case: UseCase) -> None:
+    """Apply the policy to what the artefact says of itself."""
+    if model_file.code:
+        raise Untrusted("the model brings code of its own (code_paths), which is never run here")
+    if not (model_file.signed or policy.allow_unsigned):
+        raise Unsigned(
+            "the model has no signature, so nothing says what it takes; log it with one, "
+            "or set SLIPWAY_ALLOW_UNSIGNED=true together with SLIPWAY_USE_CASE"
+        )
+    if use_case.name == "tabular" and not (model_file.inputs or model_file.tensor):
+        raise Unsigned(
+            "the model's signature says nothing of its inputs; log it with an input signature, "
+            "or set SLIPWAY_USE_CASE to the use case that knows them"
+        )
+    safe = model_file.flavor == "sklearn" and model_file.serialization == "skops"
+    if not (safe or policy.allow_pickle):
+        raise Untrusted(
+            f"the model is kept as {model_file.serialization} ({model_file.flavor}), which runs "
+            "its author's code when it is loaded; log it as skops, or set SLIPWAY_ALLOW_PICKLE=true"
+        )
+    check_versions(model_file, policy)
+
+
+def check_versions(
+    model_file: ModelFile,
+    policy: LoadingPolicy,
+    installed: Callable[[str], str] = installed_version,
+) -> None:
+    """Refuse another scikit-learn (major.minor) than the recorded one; warn of another patch."""
+    recorded = model_file.requires.get("scikit-learn")
+    if recorded is None:
+        return
+    ours = installed("scikit-learn")
+    if recorded == ours:
+        return
+    sentence = f"the model was made with scikit-learn {recorded}, installed is {ours}"
+    if _minor(recorded) != _minor(ours) and not policy.allow_version_mismatch:
+        raise VersionMismatch(
+            f"{sentence}; use an image with {_minor(recorded)}, train it again, "
+            "or set SLIPWAY_ALLOW_VERSION_MISMATCH=true"
+        )
+    log.warning("another scikit-learn than the model's", recorded=recorded, installed=ours)
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _deserialise(root: Path, model_file: ModelFile) -> Predict:
+    path = root if root.is_file() else root / model_file.model_path
+    # Deserialisers are foreign code: whatever they raise means that the model cannot be used.
+    try:
+        if model_file.flavor == PICKLE_PAIR:
+            return _load_pair(path)
+        if model_file.flavor != "sklearn":
+            return _load_pyfunc(root)
+        model = _load_skops(path) if model_file.serialization == "skops" else _load_pickle(path)
+    except (Untrusted, ModelFailed):
+        raise
+    except Exception as error:
+        raise ModelFailed(f"the model cannot be loaded: {type(error).__name__}") from error
+    if model_file.predict_fn not in PREDICT_FUNCTIONS:
+        raise Untrusted("the MLmodel file names a predict function that scikit-learn has not")
+    predict: Predict = getattr(model, model_file.predict_fn)
+    return predict
+
+
+def _load_skops(path: Path) -> Any:
+    from skops import io as skops_io
+
+    needed = set(skops_io.get_untrusted_types(file=path))
+    if refused := sorted(needed - TRUSTED_TYPES):
+        raise Untrusted(
+            "the model needs types that are not on Slipway's list: " + ", ".join(refused[:5])
+        )
+    return skops_io.load(path, trusted=sorted(needed))
+
+
+def _load_pickle(path: Path) -> Any:
+    import cloudpickle
+
+    with path.open("rb") as stream:
+        return cloudpickle.load(stream)
+
+
+def _load_pair(path: Path) -> Predict:
+    pair = _load_pickle(path)
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise Untrusted("the pickle does not hold a pair (DictVectorizer, model)")
+    vectorizer, model = pair
+
+    def predict(features: list[Mapping[str, Any]]) -> Any:
+        return model.predict(vectorizer.transform(features))
+
+    return predict
+
+
+def _load_pyfunc(root: Path) -> Predict:
+    import mlflow.pyfunc
+
+    predict: Predict = mlflow.pyfunc.load_model(str(root)).predict
+    return predict

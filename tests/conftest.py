@@ -1,0 +1,36 @@
+"""Fixtures that many tests share: model folders, empty surroundings, servers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.artifacts import save_ride_model
+
+ROOT = Path(__file__).parent.parent
+REAL_RIDES = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see no model, server, store or credential of the person who runs them."""
+    for name in list(os.environ):
+        if name.startswith(("SLIPWAY_", "MODEL_", "MLFLOW_", "AWS_")) and name != "AWS_CA_BUNDLE":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(scope="session")
+def ride_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A skops model folder of the ride pipeline; not to be changed."""
+    return save_ride_model(tmp_path_factory.mktemp("ride-model") / "model")
+
+
+@pytest.fixture
+def real_rides() -> Iterator[Path]:
+    """The folder of real rides beside the project."""
+    if not REAL_RIDES.is_dir():
+        pytest.skip("the real rides are not beside the project")
+    yield REAL_RIDES

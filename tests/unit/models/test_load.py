@@ -1,0 +1,225 @@
+"""The loading policy: what is refused, and that nothing was deserialised before."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import FunctionTransformer
+from tests.artifacts import RIDE, edit_mlmodel, ride_pipeline, save_ride_model
+
+from slipway.errors import DigestMismatch, ModelFailed, Unsigned, Untrusted, VersionMismatch
+from slipway.models import load as load_module
+from slipway.models.load import LoadingPolicy, load
+from slipway.models.mlmodel import ModelFile
+from slipway.models.obtain import Loaded, obtain
+from slipway.settings import ModelSettings, read_settings
+from slipway.usecases.rides import Ride
+
+
+def obtain_from(folder: Path, **settings: Any) -> Loaded:
+    loaded = obtain(read_settings(ModelSettings, location=str(folder), **settings))
+    assert loaded is not None
+    return loaded
+
+
+class Marker:
+    """Unpickling this makes a file: the side effect that must not happen."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path(self.path),))
+
+
+@pytest.fixture
+def deserialisers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The names of the deserialisers that ran; they run as always."""
+    import cloudpickle
+    from skops import io as skops_io
+
+    ran: list[str] = []
+
+    def spied(name: str, function: Any) -> Any:
+        def spy(*args: Any, **kwargs: Any) -> Any:
+            ran.append(name)
+            return function(*args, **kwargs)
+
+        return spy
+
+    for module, name in ((skops_io, "load"), (skops_io, "get_untrusted_types"), (pickle, "load"),
+                         (pickle, "loads"), (cloudpickle, "load")):  # fmt: skip
+        monkeypatch.setattr(module, name, spied(f"{module.__name__}.{name}", getattr(module, name)))
+    yield ran
+
+
+def test_a_verified_skops_model_predicts_as_the_pipeline_does(
+    ride_model: Path, deserialisers: list[str]
+) -> None:
+    loaded = obtain_from(ride_model)
+    expected = ride_pipeline().predict([{"PU_DO": "10_50", "trip_distance": 40.0}])
+    assert loaded.scorer.score([Ride(**RIDE)]) == pytest.approx(expected, rel=1e-12)
+    # The spies see what happens, so their silence below means something.
+    assert "skops.io.load" in deserialisers
+
+
+def flip_one_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
+def test_B3_a_changed_model_file_is_refused_before_any_deserialiser_runs(
+    tmp_path: Path, deserialisers: list[str], damage: str
+) -> None:
+    folder = save_ride_model(tmp_path / "model")
+    lock = tmp_path / "release.json"
+    lock.write_bytes(obtain_from(folder).release.to_json())
+    deserialisers.clear()
+    model = folder / "model.skops"
+    if damage == "flipped":
+        flip_one_byte(model)
+    else:
+        model.write_bytes(model.read_bytes()[:1000] if damage == "truncated" else b"")
+    with pytest.raises(DigestMismatch, match="digest mismatch"):
+        obtain(read_settings(ModelSettings, release_file=lock))
+    assert deserialisers == []
+
+
+@pytest.mark.parametrize("serialization", ["pickle", "cloudpickle"])
+def test_B4_a_pickle_is_refused_and_its_code_never_runs(
+    tmp_path: Path, deserialisers: list[str], serialization: str
+) -> None:
+    folder = save_ride_model(tmp_path / "model", serialization="cloudpickle")
+    marker = tmp_path / "marker"
+    edit_mlmodel(folder, {"flavors.sklearn.serialization_format": serialization})
+    (folder / "model.pkl").write_bytes(pickle.dumps(Marker(str(marker))))
+    deserialisers.clear()
+    with pytest.raises(Untrusted, match="SLIPWAY_ALLOW_PICKLE"):
+        obtain_from(folder)
+    assert deserialisers == []
+    assert not marker.exists()
+    # The marker works: where a setting allows pickles, its author's code does run.
+    with pytest.raises((ModelFailed, AttributeError)):
+        obtain_from(folder, allow_pickle=True)
+    assert marker.exists()
+
+
+def test_B4_a_pickle_under_the_name_of_skops_is_refused(
+    tmp_path: Path, deserialisers: list[str]
+) -> None:
+    folder = save_ride_model(tmp_path / "model")
+    marker = tmp_path / "marker"
+    (folder / "model.skops").write_bytes(pickle.dumps(Marker(str(marker))))
+    deserialisers.clear()  # MLflow loads what it has saved
+    with pytest.raises(ModelFailed):
+        obtain_from(folder)
+    assert "skops.io.load" not in deserialisers
+    assert "pickle.load" not in deserialisers
+    assert not marker.exists()
+
+
+def hostile(_rows: Any) -> Any:
+    return None
+
+
+def test_B5_the_models_own_list_of_trusted_types_decides_nothing(
+    tmp_path: Path, deserialisers: list[str]
+) -> None:
+    """The model needs a function of ours and lists it as trusted in its own MLmodel."""
+    import sklearn.pipeline
+
+    name = f"{hostile.__module__}.{hostile.__name__}"
+    pipeline = sklearn.pipeline.make_pipeline(FunctionTransformer(hostile), *ride_pipeline())
+    folder = save_ride_model(tmp_path / "model", pipeline=pipeline, trusted=[name])
+    deserialisers.clear()
+    with pytest.raises(Untrusted, match="not on Slipway's list"):
+        obtain_from(folder)
+    assert "skops.io.load" not in deserialisers
+
+
+def test_B6_another_minor_of_scikit_learn_is_refused_with_both_versions(
+    tmp_path: Path, deserialisers: list[str]
+) -> None:
+    """R8 as well: the recorded version is compared before anything is loaded."""
+    import sklearn
+
+    folder = save_ride_model(tmp_path / "model")
+    edit_mlmodel(folder, {"flavors.sklearn.sklearn_version": "0.24.2"})
+    deserialisers.clear()
+    with pytest.raises(VersionMismatch) as refused:
+        obtain_from(folder)
+    assert "0.24.2" in refused.value.message
+    assert sklearn.__version__ in refused.value.message
+    assert deserialisers == []
+    assert obtain_from(folder, allow_version_mismatch=True)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "installed", "refused"),
+    [
+        ("1.9.1", "1.9.1", False),
+        ("1.9.0", "1.9.1", False),
+        ("1.8.2", "1.9.1", True),
+        ("2.9.1", "1.9.1", True),
+        ("1.10.0", "1.1.0", True),
+    ],
+)
+def test_B6_only_major_and_minor_decide(recorded: str, installed: str, refused: bool) -> None:
+    model = ModelFile("sklearn", "skops", "m", {"scikit-learn": recorded}, True, (), None)
+    try:
+        load_module.check_versions(model, LoadingPolicy(), lambda _name: installed)
+    except VersionMismatch:
+        assert refused
+    else:
+        assert not refused
+
+
+def test_B7_a_model_without_a_signature_needs_two_settings(tmp_path: Path) -> None:
+    folder = save_ride_model(tmp_path / "model", signed=False, metadata={})
+    with pytest.raises(Unsigned, match="SLIPWAY_ALLOW_UNSIGNED"):
+        obtain_from(folder)
+    with pytest.raises(Unsigned, match="SLIPWAY_USE_CASE"):
+        obtain_from(folder, allow_unsigned=True)
+    loaded = obtain_from(folder, allow_unsigned=True, use_case="rides")
+    assert np.isfinite(loaded.scorer.score([Ride(**RIDE)])).all()
+
+
+def test_B7_outputs_only_with_a_known_use_case_counts_as_signed(ride_model: Path) -> None:
+    assert obtain_from(ride_model).model_file.inputs == ()
+
+
+def test_code_that_a_model_brings_along_is_refused(tmp_path: Path) -> None:
+    folder = save_ride_model(tmp_path / "model")
+    edit_mlmodel(folder, {"flavors.python_function.code": "code", "flavors.sklearn.code": "code"})
+    with pytest.raises(Untrusted, match="code"):
+        obtain_from(folder)
+
+
+def test_R44_the_courses_pair_of_vectoriser_and_model_loads(tmp_path: Path) -> None:
+    pipeline = ride_pipeline()
+    pair = tmp_path / "model.bin"
+    pair.write_bytes(pickle.dumps((pipeline[0], pipeline[1])))
+    with pytest.raises(Untrusted, match="SLIPWAY_ALLOW_PICKLE"):
+        obtain(read_settings(ModelSettings, file=str(pair)))
+    loaded = obtain(read_settings(ModelSettings, file=str(pair), allow_pickle=True))
+    assert loaded is not None
+    expected = pipeline.predict([{"PU_DO": "10_50", "trip_distance": 40.0}])
+    assert loaded.scorer.score([Ride(**RIDE)]).tolist() == expected.tolist()
+    assert loaded.release.run_id is None
+    assert loaded.release.version == loaded.release.digest[7:19]
+
+
+def test_only_the_artefact_that_was_verified_is_loaded(ride_model: Path) -> None:
+    loaded = obtain_from(ride_model)
+    from slipway.models.cache import VerifiedArtifact
+
+    other = VerifiedArtifact(ride_model, "sha256:" + "0" * 64)
+    with pytest.raises(DigestMismatch):
+        load(other, loaded.release, LoadingPolicy())
