@@ -119,7 +119,7 @@ class S3Objects:
         """All keys below the URI's prefix, sorted."""
         bucket, prefix = _bucket_and_prefix(uri)
         found: list[ObjectInfo] = []
-        with _s3_errors(uri):
+        with s3_errors(uri):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", []):
@@ -132,7 +132,7 @@ class S3Objects:
     def open(self, uri: str, path: str) -> Iterator[Readable]:
         """One object's bytes, streamed."""
         bucket, prefix = _bucket_and_prefix(uri)
-        with _s3_errors(uri):
+        with s3_errors(uri):
             body = self._client.get_object(Bucket=bucket, Key=prefix + path)["Body"]
             with closing(body):
                 yield body
@@ -157,10 +157,9 @@ class ProxiedObjects:
     def open(self, uri: str, path: str) -> Iterator[BinaryIO]:
         """One file's bytes."""
         with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
-            target = Path(folder, "object")
             with _mlflow_errors():
-                self._repository(uri).download_file(path, str(target))
-            with target.open("rb") as stream:
+                target = self._repository(uri).download_artifacts(path, folder)
+            with Path(target).open("rb") as stream:
                 yield stream
 
     def _repository(self, uri: str) -> Any:
@@ -183,7 +182,8 @@ def _bucket_and_prefix(uri: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _s3_errors(uri: str) -> Iterator[None]:
+def s3_errors(uri: str) -> Iterator[None]:
+    """Turns what boto3 raises within the block into our own errors."""
     place = f"the object store (bucket {urlsplit(uri).netloc})"
     try:
         yield

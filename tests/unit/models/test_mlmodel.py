@@ -77,4 +77,5 @@ def test_any_bytes_are_read_or_refused(document: bytes) -> None:
 
 
 def _document(inputs: str) -> bytes:
-    return f"flavors: {{sklearn: {{serialization_format: skops}}}}\nsignature: {{inputs: '{inputs}'}}".encode()
+    flavors = "flavors: {sklearn: {serialization_format: skops}}"
+    return f"{flavors}\nsignature: {{inputs: '{inputs}'}}".encode()

@@ -1,0 +1,1 @@
+"""Scores months of rides: shards (which) → tables (how) → job (the whole)."""

@@ -1,0 +1,62 @@
+"""Which month is scored, from where, to where, and what its rides are called. Pure."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from slipway.errors import InvalidConfig
+
+TAXI_TYPES: Final = ("green", "yellow")
+FIRST_YEAR = 2009
+# The namespace of `--ids uuid5`; fixed for ever, or the same ride would get another id.
+NAMESPACE = uuid.UUID("5b3c1f3e-7d0c-5b6e-9d5a-2f6a3f0c9e11")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One month of one kind of taxi."""
+
+    taxi_type: str
+    year: int
+    month: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no month."""
+        if self.taxi_type not in TAXI_TYPES:
+            raise InvalidConfig(f"the taxi type must be green or yellow, not {self.taxi_type!r}")
+        if not 1 <= self.month <= 12:
+            raise InvalidConfig(f"the month must be from 1 to 12, not {self.month}")
+        if not FIRST_YEAR <= self.year <= 2200:
+            raise InvalidConfig(f"the year must be from {FIRST_YEAR}, not {self.year}")
+
+    @property
+    def input_name(self) -> str:
+        """The TLC's name for the month's file."""
+        return f"{self.taxi_type}_tripdata_{self.year:04d}-{self.month:02d}.parquet"
+
+    def output_key(self, version: str) -> str:
+        """Where the month's predictions lie below the output's root, without an ending."""
+        return f"taxi_type={self.taxi_type}/year={self.year:04d}/month={self.month:02d}/{version}"
+
+    def ride_ids(self, rows: npt.NDArray[np.int64], *, as_uuid: bool = False) -> pa.Array:
+        """The rides' ids; `rows` are positions in the source before any filter."""
+        prefix = f"{self.taxi_type}-{self.year:04d}-{self.month:02d}-"
+        digits = pc.utf8_lpad(pc.cast(pa.array(rows), pa.string()), width=9, padding="0")
+        ids = pc.binary_join_element_wise(pa.scalar(prefix), digits, "")
+        if not as_uuid:
+            return ids
+        named = (str(uuid.uuid5(NAMESPACE, name)) for name in ids.to_pylist())
+        return pa.array(named, pa.string(), size=len(rows))
+
+
+def month_before(day: date) -> tuple[int, int]:
+    """Year and month before the one that the day lies in (R34)."""
+    return (day.year, day.month - 1) if day.month > 1 else (day.year - 1, 12)

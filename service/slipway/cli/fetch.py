@@ -1,0 +1,53 @@
+"""`slipway fetch`: resolve a reference and bring its artefact into the cache; never load it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slipway.errors import InvalidConfig
+from slipway.logs import configure_cli
+from slipway.models import obtain
+from slipway.settings import ModelSettings, read_settings
+
+
+def fetch(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="Model reference; without it MODEL_RUN_ID or MODEL_URI.", metavar="MODEL"
+        ),
+    ] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="Where artefacts are kept.")] = None,
+    release_file: Annotated[
+        Path | None, typer.Option(help="Go by this release lock in place of a reference.")
+    ] = None,
+    if_any: Annotated[
+        bool, typer.Option("--if-any", help="Without a reference do nothing and exit 0.")
+    ] = False,
+) -> None:
+    """Resolve a model reference, fetch the artefact, check it; never load it.
+
+    Prints the release lock as JSON. Needs neither the tracking server nor the store when both
+    the lock and the artefact are in the cache already.
+    """
+    configure_cli()
+    settings = read_settings(
+        ModelSettings, cache_dir=cache_dir, release_file=release_file, **reference_of(model)
+    )
+    release = obtain.release_of(settings)
+    if release is None:
+        if if_any:
+            return
+        raise InvalidConfig("no model is named: give a reference, MODEL_RUN_ID or MODEL_URI")
+    obtain.fetch(settings, release)
+    typer.echo(release.to_json(), nl=False)
+
+
+def reference_of(model: str | None) -> dict[str, str]:
+    """A reference on the command line wins over those of the environment."""
+    if model is None:
+        return {}
+    return {"location": "", "file": "", "run_id": "", "uri": model}

@@ -1,0 +1,133 @@
+"""`slipway train`: trains the example models and registers them. Not in the serving image (R30)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from slipway.errors import InvalidConfig
+from slipway.models.reference import parse_reference
+from slipway.settings import StoreSettings, read_settings
+
+if TYPE_CHECKING:
+    from slipway.examples.log_model import Logged
+
+EXAMPLES = "slipway.examples"
+# A run id and the names beside it need this much; a narrower terminal wraps them itself.
+WIDTH = 160
+
+
+class ModelKind(StrEnum):
+    """The estimators of `examples/ride_models.py`, which must not be imported for a help text."""
+
+    LINEAR = "linear"
+    RIDGE = "ridge"
+    FOREST = "forest"
+    BOOSTING = "boosting"
+
+
+class Target(StrEnum):
+    """What is predicted."""
+
+    DURATION = "duration"
+    TIP = "tip"
+
+
+class Output(StrEnum):
+    """How the result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def train(  # noqa: PLR0913, PLR0917 - an option each
+    model: Annotated[ModelKind, typer.Option(help="The estimator.")] = ModelKind.LINEAR,
+    target: Annotated[
+        Target, typer.Option(help="Predict minutes (duration) or dollars (tip).")
+    ] = Target.DURATION,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="A month of rides as the TLC's Parquet file; may be given repeatedly."),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rides to take from --data at most (all), or to make (20000)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="For all that is left to chance.")] = 0,
+    name: Annotated[
+        str, typer.Option(help="The registered model; by default ride-duration or ride-tip.")
+    ] = "",
+    alias: Annotated[str, typer.Option(help="Move this alias to the new version.")] = "champion",
+    no_alias: Annotated[bool, typer.Option("--no-alias", help="Move no alias.")] = False,
+    twin: Annotated[
+        bool, typer.Option(help="Also log the same model in columns, as NAME-onehot.")
+    ] = True,
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="The MLflow server; by default MLFLOW_TRACKING_URI.")
+    ] = None,
+    output: Annotated[
+        Output, typer.Option("-o", "--output", help="How the result is written to stdout.")
+    ] = Output.TABLE,
+) -> None:
+    """Train an example ride model, log it with MLflow and register it.
+
+    Without --data the rides are synthetic, the same ones for the same seed.
+    """
+    settings = read_settings(StoreSettings, tracking_uri=tracking_uri)
+    name = name or f"ride-{target}"
+    alias = "" if no_alias else alias
+    # It shall be possible to name the result.
+    parse_reference(f"models:/{name}@{alias or 'none'}")
+    if find_spec(EXAMPLES) is None:
+        raise InvalidConfig(
+            "this installation only applies models and has no training code; "
+            "run `slipway train` from a checkout"
+        )
+    from slipway.examples.training import Plan, run
+
+    # Plain text from here on: MLflow's YAML knows no enumerations.
+    plan = Plan(name, model.value, target.value, tuple(data or ()), rows, seed, alias, twin)
+    logged = run(plan, settings.tracking_uri, settings.http_timeout, _step)
+    _show(logged, output)
+
+
+@contextlib.contextmanager
+def _step(doing: str) -> Iterator[list[str]]:
+    """One step on stderr: a spinner on a terminal, a line with the time it took everywhere."""
+    # By its file, because MLflow's talk is kept away by exchanging sys.stderr for a while.
+    console = Console(file=sys.stderr, highlight=False)
+    said: list[str] = []
+    began = time.monotonic()
+    with console.status(f"{doing} …"):
+        yield said
+    took = f"[dim]({time.monotonic() - began:.1f} s)[/dim]"
+    outcome = f": {', '.join(said)}" if said else ""
+    console.print(f"{doing}{outcome} {took}", soft_wrap=True)
+
+
+def _show(logged: list[Logged], output: Output) -> None:
+    if output is Output.JSON:
+        typer.echo(json.dumps({"models": [asdict(model) for model in logged]}, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("MODEL", "VERSION", "ALIAS", "RMSE", "MAE", "RUN ID"):
+        table.add_column(column, justify="right" if column in ("RMSE", "MAE") else "left")
+    for model in logged:
+        numbers = (f"{model.rmse:.3f}", f"{model.mae:.3f}")
+        table.add_row(model.name, model.version, model.alias or "-", *numbers, model.run_id)
+    console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)
+    console.print(table)
+    typer.echo(f"serve it: MODEL_RUN_ID={logged[0].run_id} slipway serve", err=True)

@@ -1,0 +1,158 @@
+"""Brings a month's file in and puts the scored one out, to folders and S3-compatible stores.
+
+A file is fetched whole before it is read: its digest and its rows are then of the same bytes,
+which range reads of an object that somebody replaces could not promise. What goes out appears by
+one rename or one put.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from slipway.clients.objects import s3_client, s3_errors
+from slipway.errors import ArtifactMissing, InputDataMissing, InvalidConfig, Unavailable
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A month's file on the local disk, and what identifies its bytes."""
+
+    path: Path
+    name: str
+    size: int
+    sha256: str
+
+
+class Store:
+    """Folders and S3-compatible stores by URI."""
+
+    def __init__(self, s3_endpoint: str = "") -> None:
+        self._endpoint = s3_endpoint
+
+    @cached_property
+    def _client(self) -> Any:
+        return s3_client(self._endpoint)
+
+    def read(self, uri: str, scratch: Path) -> Source:
+        """Fetch a file; a local one is read where it lies. Raises InputDataMissing."""
+        name = uri.rsplit("/", 1)[-1]
+        path = Path(uri)
+        if is_s3(uri):
+            path = scratch
+            self._download(uri, path)
+        try:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return Source(path, name, path.stat().st_size, digest)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            raise InputDataMissing(f"there is no file {uri}") from error
+        except OSError as error:
+            raise Unavailable(f"{uri} cannot be read: {error.strerror}") from error
+
+    def read_text(self, uri: str) -> str | None:
+        """A small text, or None when there is none."""
+        try:
+            if not is_s3(uri):
+                return Path(uri).read_text("utf-8")
+            with self._get(uri) as body:
+                return str(body.read().decode())
+        except (ArtifactMissing, FileNotFoundError, UnicodeDecodeError):
+            return None
+
+    def exists(self, uri: str) -> bool:
+        """Whether something lies there."""
+        if not is_s3(uri):
+            return Path(uri).is_file()
+        bucket, key = _place(uri)
+        try:
+            with s3_errors(uri):
+                self._client.head_object(Bucket=bucket, Key=key)
+        except ArtifactMissing:
+            return False
+        return True
+
+    def write(self, source: Path, uri: str) -> None:
+        """Put a file out, whole or not at all."""
+        with source.open("rb") as stream:
+            if is_s3(uri):
+                self._put(stream, uri)
+            else:
+                _write_local(stream, Path(uri))
+
+    def write_text(self, text: str, uri: str) -> None:
+        """Put a small text out, whole or not at all."""
+        with tempfile.TemporaryFile() as stream:
+            stream.write(text.encode())
+            stream.seek(0)
+            if is_s3(uri):
+                self._put(stream, uri)
+            else:
+                _write_local(stream, Path(uri))
+
+    def _put(self, stream: Any, uri: str) -> None:
+        bucket, key = _place(uri)
+        try:
+            with s3_errors(uri):
+                self._client.put_object(Bucket=bucket, Key=key, Body=stream)
+        except ArtifactMissing as error:
+            raise InvalidConfig(f"there is no bucket {bucket}; make it first") from error
+
+    @contextmanager
+    def _get(self, uri: str) -> Iterator[Any]:
+        bucket, key = _place(uri)
+        with (
+            s3_errors(uri),
+            closing(self._client.get_object(Bucket=bucket, Key=key)["Body"]) as body,
+        ):
+            yield body
+
+    def _download(self, uri: str, target: Path) -> None:
+        try:
+            with self._get(uri) as body, target.open("wb") as sink:
+                for chunk in body.iter_chunks(CHUNK):
+                    sink.write(chunk)
+        except ArtifactMissing as error:
+            raise InputDataMissing(f"there is no object {uri}") from error
+
+
+def is_s3(uri: str) -> bool:
+    """Whether a URI names an object of a store."""
+    return uri.startswith("s3://")
+
+
+def _place(uri: str) -> tuple[str, str]:
+    parts = urlsplit(uri)
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def _write_local(stream: Any, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as incoming:
+            try:
+                while chunk := stream.read(CHUNK):
+                    incoming.write(chunk)
+                incoming.flush()
+                os.fsync(incoming.fileno())
+                Path(incoming.name).chmod(0o644)
+                Path(incoming.name).replace(target)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    Path(incoming.name).unlink()
+                raise
+    except OSError as error:
+        raise Unavailable(f"{target} cannot be written: {error.strerror}") from error

@@ -1,0 +1,206 @@
+"""Rides in columns: the batch's half of the use case. Pure, vectorised over a record batch.
+
+Zones pass through the same `zone_key` as a web request's, once for each distinct value, so a
+column that missing ids have made float gives `"10"` and not `"10.0"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from slipway.errors import InputDataInvalid
+from slipway.usecases.rides import (
+    DISTANCE,
+    DROPOFF_ZONE,
+    MAX_DISTANCE,
+    PICKUP_ZONE,
+    pair_key,
+    ride_features,
+    zone_key,
+)
+
+MIN_MINUTES, MAX_MINUTES = 1.0, 60.0
+MICROSECONDS_A_MINUTE = 60e6
+TIP = "tip_amount"
+TIME_PREFIXES = ("lpep", "tpep")
+
+# Why a ride is left out, in the order in which it is asked: a ride counts under the first.
+REASONS = (
+    "zone_missing",
+    "zone_invalid",
+    "distance_missing",
+    "distance_out_of_range",
+    "time_missing",
+    "dropoff_before_pickup",
+    "duration_under_1_minute",
+    "duration_over_60_minutes",
+    "tip_missing",
+)
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names that a file uses for what is needed of it."""
+
+    pickup_time: str
+    dropoff_time: str
+    actual: str | None
+
+    @property
+    def names(self) -> list[str]:
+        """All columns to read."""
+        wanted = [self.pickup_time, self.dropoff_time, PICKUP_ZONE, DROPOFF_ZONE, DISTANCE]
+        return [*wanted, self.actual] if self.actual else wanted
+
+
+@dataclass(frozen=True)
+class Rides:
+    """The rides of a batch that can be scored; all arrays have one entry a ride.
+
+    `positions` are places within the batch; `actual` is in minutes or dollars.
+    """
+
+    positions: npt.NDArray[np.int64]
+    pickup_times: pa.Array
+    pickup_zones: pa.Array
+    dropoff_zones: pa.Array
+    pairs: npt.NDArray[np.object_]
+    distances: Floats
+    actual: Floats
+    dropped: dict[str, int]
+
+    def features(self) -> list[dict[str, Any]]:
+        """What the pipeline takes, one dict a ride."""
+        rides = zip(self.pairs.tolist(), self.distances.tolist(), strict=True)
+        return [ride_features(pair, distance) for pair, distance in rides]
+
+
+def find_columns(names: Sequence[str], answer: str) -> Columns:
+    """The columns of a file with these names; raises InputDataInvalid that names a missing one."""
+    prefix = next((p for p in TIME_PREFIXES if f"{p}_pickup_datetime" in names), TIME_PREFIXES[0])
+    columns = Columns(
+        f"{prefix}_pickup_datetime", f"{prefix}_dropoff_datetime", TIP if answer == "tip" else None
+    )
+    missing = [name for name in columns.names if name not in names]
+    if missing:
+        raise InputDataInvalid(
+            f"the file has no column {', '.join(missing)}; it must have the TLC's columns"
+        )
+    return columns
+
+
+def read_rides(batch: pa.RecordBatch, columns: Columns) -> Rides:
+    """Judge every row of a batch and prepare those that can be scored.
+
+    Raises InputDataInvalid for a column of a type that cannot hold what it should.
+    """
+    pickup, pickup_bad = _zones(batch, PICKUP_ZONE)
+    dropoff, dropoff_bad = _zones(batch, DROPOFF_ZONE)
+    distances = _numbers(batch, DISTANCE)
+    starts, ends = (_times(batch, name) for name in (columns.pickup_time, columns.dropoff_time))
+    minutes = _minutes(starts, ends)
+    actual = _numbers(batch, columns.actual) if columns.actual else minutes
+    with np.errstate(invalid="ignore"):
+        judgements = (
+            (pickup_bad == _MISSING) | (dropoff_bad == _MISSING),
+            (pickup_bad == _INVALID) | (dropoff_bad == _INVALID),
+            np.isnan(distances),
+            ~((distances >= 0) & (distances <= MAX_DISTANCE)),
+            np.isnan(minutes),
+            minutes < 0,
+            minutes < MIN_MINUTES,
+            minutes > MAX_MINUTES,
+            np.isnan(actual),
+        )
+    kept, dropped = _judge(batch.num_rows, judgements)
+    return Rides(
+        positions=kept,
+        pickup_times=starts.take(pa.array(kept)),
+        pickup_zones=pickup.take(pa.array(kept)),
+        dropoff_zones=dropoff.take(pa.array(kept)),
+        pairs=_pairs(pickup.take(pa.array(kept)), dropoff.take(pa.array(kept))),
+        distances=distances[kept],
+        actual=actual[kept],
+        dropped=dropped,
+    )
+
+
+_MISSING, _INVALID = 1, 2
+
+
+def _judge(rows: int, judgements: Sequence[Any]) -> tuple[npt.NDArray[np.int64], dict[str, int]]:
+    good = np.ones(rows, dtype=bool)
+    dropped = {}
+    for reason, bad in zip(REASONS, judgements, strict=True):
+        dropped[reason] = int(np.count_nonzero(good & bad))
+        good &= ~bad
+    return np.flatnonzero(good), dropped
+
+
+def _zones(batch: pa.RecordBatch, name: str) -> tuple[pa.DictionaryArray, npt.NDArray[np.int8]]:
+    """The zones' keys, and for each row 0 for a good one, _MISSING or _INVALID."""
+    column = batch.column(name)
+    if not isinstance(column, pa.DictionaryArray):
+        column = column.dictionary_encode()
+    keys: list[str] = []
+    faults: list[int] = []
+    for value in column.dictionary.to_pylist():
+        key, fault = _key(value)
+        keys.append(key)
+        faults.append(fault)
+    places = pc.fill_null(column.indices, len(keys)).to_numpy(zero_copy_only=False)
+    found = np.array([*faults, _MISSING], dtype=np.int8)[places]
+    indices = pa.array(places, pa.int32())
+    return pa.DictionaryArray.from_arrays(indices, pa.array([*keys, ""], pa.string())), found
+
+
+def _key(value: Any) -> tuple[str, int]:
+    if value is None or value != value:  # noqa: PLR0124 - NaN is how pandas writes "no id"
+        return "", _MISSING
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return "", _INVALID
+    try:
+        return zone_key(value), 0
+    except ValueError:
+        return "", _INVALID
+
+
+def _pairs(pickup: pa.DictionaryArray, dropoff: pa.DictionaryArray) -> npt.NDArray[np.object_]:
+    ends = dropoff.dictionary.to_pylist()
+    codes = pickup.indices.to_numpy().astype(np.int64) * len(ends) + dropoff.indices.to_numpy()
+    distinct, places = np.unique(codes, return_inverse=True)
+    starts = pickup.dictionary.to_pylist()
+    names = [pair_key(starts[code // len(ends)], ends[code % len(ends)]) for code in distinct]
+    return np.array(names, dtype=object)[places] if names else np.empty(0, dtype=object)
+
+
+def _numbers(batch: pa.RecordBatch, name: str) -> Floats:
+    try:
+        column = pc.fill_null(batch.column(name).cast(pa.float64()), np.nan)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputDataInvalid(f"the column {name} holds no numbers") from error
+    numbers: Floats = column.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _times(batch: pa.RecordBatch, name: str) -> pa.Array:
+    try:
+        return batch.column(name).cast(pa.timestamp("us"), safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputDataInvalid(f"the column {name} holds no times") from error
+
+
+def _minutes(starts: pa.Array, ends: pa.Array) -> Floats:
+    elapsed = pc.subtract(ends.cast(pa.int64()), starts.cast(pa.int64())).cast(pa.float64())
+    minutes: Floats = pc.fill_null(elapsed, np.nan).to_numpy(zero_copy_only=False)
+    return minutes / MICROSECONDS_A_MINUTE

@@ -1,0 +1,377 @@
+"""`slipway score` as its user runs it: a process, files, an S3 store, and accidents."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from moto.server import ThreadedMotoServer
+from tests.artifacts import RIDE, save_ride_model
+
+from slipway.batch.job import Job, run
+from slipway.batch.shards import Shard
+from slipway.clients.objects import s3_client
+from slipway.clients.tables import Store
+from slipway.errors import InputDataInvalid, InputDataMissing, SlipwayError
+from slipway.examples.synthetic import Recipe, write_month
+from slipway.models.obtain import Loaded, obtain
+from slipway.settings import ModelSettings, read_settings
+from slipway.usecases.rides import Ride
+
+MARCH = Shard("green", 2021, 3)
+RECIPE = Recipe("green", 2021, 3, rows=3_000, seed=1, null_zones=0.01)
+
+
+@pytest.fixture(scope="module")
+def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("months")
+    write_month(folder / RECIPE.file_name, RECIPE)
+    return folder
+
+
+def load(folder: Path) -> Loaded:
+    loaded = obtain(read_settings(ModelSettings, location=str(folder)))
+    assert loaded is not None
+    return loaded
+
+
+def command(model: Path, months: Path, output: Path, *more: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "slipway", "score", "green", "2021", "3", str(model)),
+        *("--input", str(months), "--output", str(output), *more),
+    ]
+
+
+def call(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(argument) for argument in arguments],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def files_below(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_R32_R33_a_month_becomes_one_file_with_its_summary(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    scored = call(*command(ride_model, months, tmp_path / "out"))
+    assert scored.returncode == 0, scored.stderr
+    version = load(ride_model).release.version
+    key = f"taxi_type=green/year=2021/month=03/{version}"
+    assert set(files_below(tmp_path / "out")) == {f"{key}.parquet", f"{key}.summary.json"}
+    table = pq.read_table(tmp_path / "out" / f"{key}.parquet", partitioning=None)
+    assert table.schema.names == [
+        "ride_id",
+        "pickup_datetime",
+        "PULocationID",
+        "DOLocationID",
+        "actual_duration",
+        "predicted_duration",
+        "diff",
+        "model_version",
+    ]
+    columns = table.to_pydict()
+    assert set(columns["model_version"]) == {version}
+    differences = np.subtract(columns["actual_duration"], columns["predicted_duration"])
+    assert differences.tolist() == columns["diff"]
+    assert len(set(columns["ride_id"])) == table.num_rows
+    summary = json.loads((tmp_path / "out" / f"{key}.summary.json").read_text())
+    assert summary["rows"] == RECIPE.rows
+    assert summary["scored"] == table.num_rows == RECIPE.rows - sum(summary["dropped"].values())
+    assert summary["dropped"]["zone_missing"] > 0
+    assert summary["mean_predicted"] == pytest.approx(np.mean(columns["predicted_duration"]))
+    assert f"predicted mean duration: {summary['mean_predicted']}" in scored.stdout
+
+
+def test_R29_an_id_names_the_row_of_the_source(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    outcome = run(Job(MARCH, str(months), str(tmp_path)), load(ride_model), Store())
+    scored = pq.read_table(outcome.uri, partitioning=None).to_pylist()
+    source = pq.read_table(months / RECIPE.file_name).to_pylist()
+    for ride in random.Random(3).sample(scored, 50):
+        row = source[int(ride["ride_id"].rsplit("-", 1)[1])]
+        assert row["lpep_pickup_datetime"] == ride["pickup_datetime"]
+        assert str(row["PULocationID"]) == ride["PULocationID"]
+
+
+def test_E1_two_runs_are_byte_for_byte_the_same(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    loaded = load(ride_model)
+    for output in ("one", "two"):
+        run(Job(MARCH, str(months), str(tmp_path / output)), loaded, Store())
+    assert files_below(tmp_path / "one") == files_below(tmp_path / "two")
+
+
+def test_E2_what_is_there_already_is_left_alone_until_forced(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    loaded = load(ride_model)
+    job = Job(MARCH, str(months), str(tmp_path))
+    first = run(job, loaded, Store())
+    assert not first.already_there
+    Path(first.uri).write_bytes(b"kept")
+    again = run(job, loaded, Store())
+    assert again.already_there
+    assert again.summary == first.summary
+    assert Path(first.uri).read_bytes() == b"kept"
+    run(Job(MARCH, str(months), str(tmp_path), replace=True), loaded, Store())
+    assert Path(first.uri).read_bytes() != b"kept"
+
+
+def test_other_input_bytes_are_scored_anew(ride_model: Path, tmp_path: Path) -> None:
+    loaded, job = load(ride_model), Job(MARCH, str(tmp_path / "in"), str(tmp_path / "out"))
+    for seed in (1, 2):
+        write_month(
+            tmp_path / "in" / RECIPE.file_name, Recipe("green", 2021, 3, rows=200, seed=seed)
+        )
+        assert not run(job, loaded, Store()).already_there
+
+
+def test_E1_killed_at_any_moment_it_leaves_no_half_file_and_runs_again(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    """kill -9 at ten moments of the process's life, then once to the end."""
+    whole = tmp_path / "whole"
+    began = time.monotonic()
+    assert call(*command(ride_model, months, whole)).returncode == 0
+    lasts = time.monotonic() - began
+    chance = random.Random(7)
+    output = tmp_path / "out"
+    for _ in range(10):
+        with subprocess.Popen(
+            command(ride_model, months, output),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            try:
+                process.wait(chance.uniform(0.3, 1.0) * lasts)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+        seen = {name: data for name, data in files_below(output).items() if not _is_hidden(name)}
+        assert seen.items() <= files_below(whole).items()
+    assert call(*command(ride_model, months, output)).returncode == 0
+    final = {name: data for name, data in files_below(output).items() if not _is_hidden(name)}
+    assert final == files_below(whole)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.rsplit("/", 1)[-1].startswith(".")
+
+
+def test_E2_two_processes_at_once_end_with_one_whole_output(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    processes = [
+        subprocess.Popen(command(ride_model, months, tmp_path / "out"), stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    assert [process.wait(100) for process in processes] == [0, 0]
+    run(Job(MARCH, str(months), str(tmp_path / "alone")), load(ride_model), Store())
+    assert files_below(tmp_path / "out") == files_below(tmp_path / "alone")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["blue", "2021", "3"], 2),
+        (["green", "2021", "march"], 2),
+        (["green", "2021"], 2),
+        (["green", "2021", "13"], 2),
+        ([], 2),
+        (["green", "2021", "3"], 3),
+    ],
+)
+def test_R28_bad_arguments_end_with_their_exit_code(
+    ride_model: Path, tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    """Exit code 2 for usage, 3 for a month that is not there; always a sentence on stderr."""
+    scored = call(
+        *(sys.executable, "-m", "slipway", "score", *arguments),
+        MODEL_LOCATION=str(ride_model),
+        SLIPWAY_INPUT=str(tmp_path),
+    )
+    assert scored.returncode == code
+    assert scored.stderr.strip()
+    assert "Traceback" not in scored.stderr
+
+
+def test_R34_without_a_month_it_is_the_one_before_the_run_date(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    arguments = ["score", "green", "--run-date", "2021-04-02", "-o", "json"]
+    scored = call(
+        *(sys.executable, "-m", "slipway", *arguments),
+        MODEL_LOCATION=str(ride_model),
+        SLIPWAY_INPUT=str(months),
+        SLIPWAY_OUTPUT=str(tmp_path),
+    )
+    assert scored.returncode == 0, scored.stderr
+    assert json.loads(scored.stdout)["month"] == 3
+
+
+def damaged(kind: str, source: Path, target: Path) -> None:
+    data = source.read_bytes()
+    if kind == "truncated":
+        target.write_bytes(data[: len(data) // 2])
+    elif kind == "not Parquet":
+        target.write_text("VendorID,PULocationID\n1,2\n")
+    elif kind == "flipped":
+        target.write_bytes(
+            data[:2_000] + bytes(byte ^ 0xFF for byte in data[2_000:9_000]) + data[9_000:]
+        )
+    elif kind == "empty":
+        pq.write_table(pq.read_table(source).slice(0, 0), target)
+    else:
+        pq.write_table(pq.read_table(source).drop_columns(["trip_distance"]), target)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("truncated", "cut off"),
+        ("not Parquet", "no Parquet file"),
+        ("flipped", "damaged"),
+        ("empty", "no rides"),
+        ("without a column", "trip_distance"),
+    ],
+)
+def test_E3_a_bad_file_is_called_what_it_is_and_leaves_nothing(
+    ride_model: Path, months: Path, tmp_path: Path, kind: str, said: str
+) -> None:
+    bad = tmp_path / RECIPE.file_name
+    damaged(kind, months / RECIPE.file_name, bad)
+    with pytest.raises(InputDataInvalid, match=said):
+        run(Job(MARCH, str(bad), str(tmp_path / "out")), load(ride_model), Store())
+    assert not (tmp_path / "out").exists()
+
+
+def test_E3_a_month_that_is_not_there_is_named(ride_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputDataMissing, match="green_tripdata_2021-03"):
+        run(Job(MARCH, str(tmp_path), str(tmp_path)), load(ride_model), Store())
+
+
+@pytest.fixture(scope="module")
+def bucket(months: Path) -> Iterator[str]:
+    """A store with the month in `months/`; gives its endpoint."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        client = s3_client(endpoint)
+        client.create_bucket(Bucket="rides")
+        with (months / RECIPE.file_name).open("rb") as body:
+            client.put_object(Bucket="rides", Key=f"months/{RECIPE.file_name}", Body=body)
+        yield endpoint
+    server.stop()
+
+
+@pytest.fixture
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+
+@pytest.mark.usefixtures("_keys")
+def test_R33_from_a_store_to_a_store_it_is_the_same_bytes(
+    ride_model: Path, months: Path, tmp_path: Path, bucket: str
+) -> None:
+    loaded = load(ride_model)
+    remote = run(Job(MARCH, "s3://rides/months", "s3://rides/out"), loaded, Store(bucket))
+    local = run(Job(MARCH, str(months), str(tmp_path)), loaded, Store())
+    assert remote.summary == local.summary
+    key = remote.uri.removeprefix("s3://rides/")
+    body = s3_client(bucket).get_object(Bucket="rides", Key=key)["Body"].read()
+    assert body == Path(local.uri).read_bytes()
+    assert run(
+        Job(MARCH, "s3://rides/months", "s3://rides/out"), loaded, Store(bucket)
+    ).already_there
+
+
+@pytest.mark.usefixtures("_keys")
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (Job(MARCH, "s3://rides/nothing", "s3://rides/out"), "no object"),
+        (Job(MARCH, "s3://rides/months", "s3://no-bucket/out"), "no bucket no-bucket"),
+    ],
+)
+def test_what_a_store_has_not_is_said(ride_model: Path, bucket: str, job: Job, said: str) -> None:
+    with pytest.raises(SlipwayError, match=said):
+        run(job, load(ride_model), Store(bucket))
+
+
+@pytest.mark.usefixtures("_keys")
+def test_a_store_that_is_down_ends_with_try_again(ride_model: Path) -> None:
+    scored = call(
+        *(sys.executable, "-m", "slipway", "score", "green", "2021", "3"),
+        MODEL_LOCATION=str(ride_model),
+        SLIPWAY_INPUT="s3://rides/months",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+    )
+    assert scored.returncode == 75
+    assert "slipway: Unavailable" in scored.stderr
+
+
+def test_E7_every_row_names_the_release_that_was_loaded(tmp_path: Path, months: Path) -> None:
+    run_id = "0123456789abcdef0123456789abcdef"
+    folder = save_ride_model(tmp_path / "model")
+    from tests.artifacts import edit_mlmodel
+
+    edit_mlmodel(folder, {"run_id": run_id})
+    outcome = run(Job(MARCH, str(months), str(tmp_path / "out")), load(folder), Store())
+    assert outcome.uri.endswith(f"/{run_id}.parquet")
+    versions = pq.read_table(outcome.uri, columns=["model_version"], partitioning=None)
+    assert versions.column(0).unique().to_pylist() == [run_id]
+
+
+def test_R30_scoring_fits_nothing(
+    ride_model: Path, months: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.linear_model import LinearRegression
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("fitted")
+
+    for kind in (DictVectorizer, LinearRegression):
+        for name in ("fit", "fit_transform"):
+            monkeypatch.setattr(kind, name, refuse, raising=False)
+    outcome = run(Job(MARCH, str(months), str(tmp_path)), load(ride_model), Store())
+    assert outcome.summary["scored"] > 0
+
+
+def test_R47_a_ride_scored_in_a_month_and_alone_has_the_same_bits(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    loaded = load(ride_model)
+    outcome = run(Job(MARCH, str(months), str(tmp_path)), loaded, Store())
+    source = pq.read_table(months / RECIPE.file_name, columns=list(RIDE)).to_pylist()
+    for ride in pq.read_table(outcome.uri, partitioning=None).to_pylist()[:300]:
+        row = source[int(ride["ride_id"].rsplit("-", 1)[1])]
+        assert loaded.scorer.score([Ride(**row)])[0] == ride["predicted_duration"]

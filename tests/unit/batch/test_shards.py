@@ -1,0 +1,58 @@
+"""Months, keys and ids."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway.batch.shards import Shard, month_before
+from slipway.errors import InvalidConfig
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        (date(2021, 4, 2), (2021, 3)),
+        (date(2021, 4, 30), (2021, 3)),
+        (date(2021, 1, 1), (2020, 12)),
+        (date(2024, 3, 31), (2024, 2)),
+    ],
+)
+def test_R34_the_month_is_the_one_before_the_run_date(day: date, expected: tuple[int, int]) -> None:
+    assert month_before(day) == expected
+
+
+def test_R33_the_key_is_the_partition_and_the_run() -> None:
+    key = Shard("green", 2021, 3).output_key("0" * 32)
+    assert key == f"taxi_type=green/year=2021/month=03/{'0' * 32}"
+
+
+def test_R29_an_id_is_the_month_and_the_row() -> None:
+    shard = Shard("green", 2021, 3)
+    assert shard.ride_ids(np.array([0, 41])).to_pylist() == [
+        "green-2021-03-000000000",
+        "green-2021-03-000000041",
+    ]
+    assert len(shard.ride_ids(np.array([], dtype=np.int64))) == 0
+
+
+@given(st.lists(st.integers(0, 999_999_999), unique=True, max_size=50))
+def test_R29_ids_are_unique_and_the_same_every_time(rows: list[int]) -> None:
+    shard, places = Shard("yellow", 2021, 3), np.array(rows, dtype=np.int64)
+    for as_uuid in (False, True):
+        ids = shard.ride_ids(places, as_uuid=as_uuid)
+        assert len(set(ids.to_pylist())) == len(rows)
+        assert ids == shard.ride_ids(places, as_uuid=as_uuid)
+
+
+@pytest.mark.parametrize(
+    ("taxi", "year", "month"),
+    [("blue", 2021, 3), ("green", 2021, 0), ("green", 2021, 13), ("green", 21, 3)],
+)
+def test_R28_what_is_no_month_of_taxis_is_refused(taxi: str, year: int, month: int) -> None:
+    with pytest.raises(InvalidConfig):
+        Shard(taxi, year, month)
