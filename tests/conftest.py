@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,8 +28,8 @@ def ride_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def real_rides() -> Iterator[Path]:
+def real_rides() -> Path:
     """The folder of real rides beside the project."""
     if not REAL_RIDES.is_dir():
         pytest.skip("the real rides are not beside the project")
-    yield REAL_RIDES
+    return REAL_RIDES

@@ -1,4 +1,4 @@
-"""The model path against a real MLflow server: every form of reference, both layouts, every fault."""
+"""The model path against a real MLflow server: all references, both layouts, every fault."""
 
 from __future__ import annotations
 

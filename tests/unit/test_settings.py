@@ -60,4 +60,4 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(pydantic.ValidationError):
-        read_settings(ModelSettings).run_id = "x"  # type: ignore[misc]
+        read_settings(ModelSettings).run_id = "x"

@@ -107,7 +107,7 @@ def test_B2_a_missing_artefact_is_named(filled: str, tmp_path: Path) -> None:
         s3_endpoint=filled,
         cache_dir=tmp_path,
     )
-    with pytest.raises(ArtifactMissing, match="artifact missing.*gone"):
+    with pytest.raises(ArtifactMissing, match=r"artifact missing.*gone"):
         release_of(settings)
 
 

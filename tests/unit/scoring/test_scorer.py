@@ -24,8 +24,13 @@ def scorer(predict: Callable[[Any], Any]) -> Scorer:
 
 
 def test_a_list_an_array_and_a_column_are_all_predictions() -> None:
-    for shape in (list, np.asarray, lambda values: np.asarray(values)[:, None]):
-        predicted = scorer(lambda rows, shape=shape: shape(distances(rows))).score(RIDES)
+    shapes: list[Callable[[Any], Any]] = [list, np.asarray, lambda got: np.asarray(got)[:, None]]
+    for shape in shapes:
+
+        def predict(rows: Any, shape: Callable[[Any], Any] = shape) -> Any:
+            return shape(distances(rows))
+
+        predicted = scorer(predict).score(RIDES)
         assert predicted.tolist() == [1.0, 2.0, 3.0]
         assert predicted.dtype == np.float64
 

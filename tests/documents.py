@@ -1,0 +1,112 @@
+"""What the docs say that the code knows: the JSON schemas and the README's table of settings.
+
+`python -m tests.documents` writes both anew; the tests compare.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from slipway import settings
+from slipway.models.release import Release
+from slipway.settings import ModelSettings, ScoreSettings, ServeSettings, variable_of
+from slipway.usecases.ride_columns import REASONS
+from slipway.web.sample import Page
+
+ROOT = Path(__file__).parent.parent
+SCHEMAS = ROOT / "docs" / "schemas"
+KINDS: dict[str, type[ModelSettings]] = {"serve": ServeSettings, "score": ScoreSettings}
+TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+
+
+def schemas() -> dict[str, Any]:
+    """File name -> JSON Schema."""
+    number, count = {"type": ["number", "null"]}, {"type": "integer", "minimum": 0}
+    text = {"type": "string"}
+    summary = {
+        "taxi_type": {"enum": ["green", "yellow"]},
+        "year": count,
+        "month": count,
+        "answer": {"enum": ["duration", "tip"]},
+        "model_version": text,
+        "model_digest": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+        "ids": {"enum": ["row", "uuid5"]},
+        "input": {
+            "type": "object",
+            "properties": {"name": text, "bytes": count, "sha256": text},
+            "required": ["name", "bytes", "sha256"],
+        },
+        "rows": count,
+        "scored": count,
+        "dropped": {
+            "type": "object",
+            "properties": dict.fromkeys(REASONS, count),
+            "additionalProperties": False,
+        },
+        "mean_predicted": number,
+        "mean_actual": number,
+        "mean_absolute_error": number,
+        "share_beyond_10": number,
+    }
+    return {
+        "release.json": msgspec.json.schema(Release),
+        "sample.json": msgspec.json.schema(Page),
+        "summary.json": {
+            "type": "object",
+            "properties": summary,
+            "required": list(summary),
+            "additionalProperties": False,
+        },
+    }
+
+
+def settings_table() -> str:
+    """The README's table: every variable once, with default and its docstring."""
+    rows = ["| variable | default | |", "|---|---|---|"]
+    seen = set()
+    for verb, kind in KINDS.items():
+        for field, told in _docstrings(kind).items():
+            variable = variable_of(kind, field)
+            if variable in seen:
+                continue
+            seen.add(variable)
+            only = "" if field in ModelSettings.model_fields else f"({verb}) "
+            default = kind.model_fields[field].default
+            shown = "" if default in ("", None, ()) else f"`{default}`".lower()
+            rows.append(f"| `{variable}` | {shown} | {only}{told} |")
+    return "\n".join(rows) + "\n"
+
+
+def _docstrings(kind: type[Any]) -> dict[str, str]:
+    """Field -> the text below it, in the order of the class and its bases."""
+    tree = ast.parse(inspect.getsource(settings))
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    found = {}
+    for base in reversed(kind.__mro__):
+        body = classes[base.__name__].body if base.__name__ in classes else []
+        for node, below in itertools.pairwise(body):
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                assert isinstance(below, ast.Expr), f"{node.target.id} has no docstring"
+                assert isinstance(below.value, ast.Constant)
+                found[node.target.id] = " ".join(str(below.value.value).split())
+    return found
+
+
+def main() -> None:
+    """Write the schemas and the table."""
+    for name, schema in schemas().items():
+        (SCHEMAS / name).write_text(json.dumps(schema, indent=2) + "\n")
+    readme = ROOT / "README.md"
+    readme.write_text(TABLE.sub(lambda _: settings_table(), readme.read_text()))
+
+
+if __name__ == "__main__":
+    main()

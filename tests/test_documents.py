@@ -1,0 +1,97 @@
+"""The docs say what the code does: schemas, settings, names."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+from tests.documents import ROOT, SCHEMAS, TABLE, schemas, settings_table
+
+from slipway import metrics
+from slipway.batch.job import Job, run
+from slipway.batch.shards import Shard
+from slipway.clients.tables import Store
+from slipway.examples.synthetic import Recipe, write_month
+from slipway.models.obtain import obtain
+from slipway.settings import ModelSettings, read_settings
+from slipway.web.sample import SampleRing
+
+
+@pytest.mark.parametrize("name", sorted(schemas()))
+def test_the_schemas_are_those_of_the_code(name: str) -> None:
+    """If this fails after an intended change: python -m tests.documents"""
+    assert json.loads((SCHEMAS / name).read_text()) == schemas()[name]
+
+
+def test_the_readme_lists_every_setting() -> None:
+    """If this fails after an intended change: python -m tests.documents"""
+    found = TABLE.search((ROOT / "README.md").read_text())
+    assert found
+    assert found.group() == settings_table()
+
+
+def test_real_documents_fit_their_schemas(ride_model: Path, tmp_path: Path) -> None:
+    loaded = obtain(read_settings(ModelSettings, location=str(ride_model)))
+    assert loaded is not None
+    recipe = Recipe("green", 2021, 3, rows=100)
+    write_month(tmp_path / recipe.file_name, recipe)
+    job = Job(Shard("green", 2021, 3), str(tmp_path), str(tmp_path))
+    ring = SampleRing("pod", loaded.release.digest, 10_000)
+    ring.add("pair", "key", [1.5], "live")
+    page = ring.after()
+    documents = {
+        "release.json": json.loads(loaded.release.to_json()),
+        "summary.json": run(job, loaded, Store()).summary,
+        "sample.json": {
+            name: getattr(page, name) for name in ("pod", "digest", "next", "lost", "rows")
+        },
+    }
+    assert set(documents) == set(schemas())
+    for name, document in documents.items():
+        # Through JSON, as the tuples of Python become the arrays that a schema knows.
+        jsonschema.validate(json.loads(json.dumps(document)), schemas()[name])
+
+
+def test_the_contract_names_every_metric() -> None:
+    contract = (ROOT / "docs" / "contract.md").read_text()
+    for name in (
+        metrics.REQUESTS,
+        metrics.SECONDS,
+        metrics.PREDICTION,
+        metrics.RELEASE_INFO,
+        metrics.IN_FLIGHT,
+    ):
+        assert name in contract
+
+
+def test_metric_names_are_spelt_in_one_module_only() -> None:
+    spelt = re.compile(r'"slipway_(requests|request_seconds|prediction|release_info|in_flight)')
+    homes = [
+        path.name
+        for path in (ROOT / "service").rglob("*.py")
+        if spelt.search(path.read_text()) and path.name != "demo.py"
+    ]
+    assert homes == ["metrics.py"]
+
+
+def test_the_lock_files_are_hashed_and_hold_no_address() -> None:
+    """R9, R42: every line of the locks is pinned, hashed and free of addresses."""
+    for lock in ("requirements.lock", "requirements-dev.lock", "requirements-mlflow.lock"):
+        text = (ROOT / lock).read_text()
+        assert "://" not in text
+        pinned = [line for line in text.splitlines() if re.match(r"^[a-zA-Z0-9]", line)]
+        assert len(pinned) > 20
+        for line in pinned:
+            assert "==" in line, line
+        assert text.count("--hash=sha256:") >= len(pinned)
+    assert re.search(r"^scikit-learn==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+
+
+def test_nothing_for_tests_is_in_the_images_lock() -> None:
+    """R9: what only tests need stays out of production."""
+    text = (ROOT / "requirements.lock").read_text()
+    for name in ("pytest", "locust", "moto", "hypothesis", "schemathesis", "ruff", "mypy"):
+        assert not re.search(rf"^{name}==", text, re.MULTILINE), name
