@@ -97,6 +97,8 @@ class ServeSettings(ModelSettings):
     """Seconds that requests in flight get after SIGTERM."""
     slot: str = "local"
     """The slot that this pod belongs to: a label in metrics and a header in answers."""
+    pod: str = ""
+    """The pod's name, as /sample tells it; empty means the host's name."""
     model_name: str = Field("slipway", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """The name that /model shows."""
     max_rows: int = Field(1000, ge=1, le=100_000)

@@ -71,7 +71,7 @@ def parse_mlmodel(document: bytes) -> ModelFile:
         tensor=tensor,
         metadata=metadata,
         run_id=_text(content.get("run_id")),
-        model_id=_text(content.get("model_id") or content.get("model_uuid")),
+        model_id=_text(content.get("model_id")),
         code=_text(sklearn.get("code") or pyfunc.get("code")),
         predict_fn=str(pyfunc.get("predict_fn") or "predict"),
     )
