@@ -21,6 +21,7 @@ VERBS = {
     "fetch": "slipway.cli.fetch:fetch",
     "score": "slipway.cli.score:score",
     "train": "slipway.cli.train:train",
+    "router": "slipway.cli.router:router",
     "smoke": "slipway.cli.smoke:smoke",
 }
 SUMMARIES = {
@@ -28,6 +29,7 @@ SUMMARIES = {
     "fetch": "Resolve a model reference, fetch the artefact, check it; never load it.",
     "score": "Score one month of rides into a Parquet file.",
     "train": "Train and register the example ride models.",
+    "router": "Route requests to the slots by the routing table.",
     "smoke": "Send a few requests to a running service and check the answers.",
 }
 
