@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable
 
 import numpy as np
@@ -18,11 +18,11 @@ from slipway.settings import ServeSettings, read_settings
 from slipway.usecases.rides import Rides
 from slipway.web.app import create_app
 
-HOUR = datetime.timedelta(hours=1)
+HOUR = dt.timedelta(hours=1)
 LONGEST_SECONDS = 60.0
 
 
-def jumping(by: datetime.timedelta, jump: Callable[[datetime.timedelta], None]) -> Loaded:
+def jumping(by: dt.timedelta, jump: Callable[[dt.timedelta], None]) -> Loaded:
     """A model during whose prediction the clock jumps."""
     loaded = stub_models.loaded()
 
@@ -35,9 +35,9 @@ def jumping(by: datetime.timedelta, jump: Callable[[datetime.timedelta], None]) 
 
 @pytest.mark.parametrize("by", [HOUR, -HOUR], ids=["an hour on", "an hour back"])
 def test_A18_a_clock_that_jumps_makes_no_negative_and_no_giant_latency(
-    by: datetime.timedelta,
+    by: dt.timedelta,
 ) -> None:
-    with time_machine.travel(datetime.datetime.now(datetime.UTC)) as clock:
+    with time_machine.travel(dt.datetime.now(dt.UTC)) as clock:
         app = create_app(read_settings(ServeSettings), jumping(by, clock.shift))
         client = app.test_client()
         for _ in range(3):
