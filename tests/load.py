@@ -69,7 +69,10 @@ def ride(number: int, *headers: str, body: bytes = RIDE) -> bytes:
 
 
 class Load:
-    """`clients` threads; the even ones keep their connections, the odd ones don't (`fresh`)."""
+    """`clients` threads; the even ones keep their connections, the odd ones don't (`fresh`).
+
+    `request` makes the bytes for a number, `seen` is told which slot answered it.
+    """
 
     def __init__(
         self,
@@ -79,10 +82,12 @@ class Load:
         clients: int = 4,
         request: Request = ride,
         fresh: Callable[[int], bool] = lambda client: client % 2 == 1,
+        seen: Callable[[int, str], None] = lambda _number, _slot: None,
     ) -> None:
         self._port = port
         self._limit = limit
         self._request = request
+        self._seen = seen
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -151,6 +156,7 @@ class Load:
                     stack.close()
                     continue
                 self._count(status, headers)
+                self._seen(number, headers.get("x-slipway-slot", ""))
                 if fresh or headers.get("connection") == "close":
                     connection = None
                     stack.close()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from slipway.router.nginx_conf import (
     COUNTED_HEADER,
+    LATER,
+    SOON,
     Layout,
     Limits,
     Problem,
@@ -32,38 +34,19 @@ PATHS = (
     "= /docs",
 )
 
-_SOON, _LATER = (("Retry-After", "1"),), (("Retry-After", "5"),)
-PROBLEMS = (
-    Problem(400, "Bad Request", "the request is not HTTP as it is understood here"),
-    Problem(404, "Not Found", "nothing is at this path; predictions are made at POST /predict"),
-    Problem(
-        405,
-        "Method Not Allowed",
-        "this path does not take the method; the header Allow lists those that it takes",
-        headers=(("Allow", "$slipway_allow"),),
-    ),
-    Problem(413, "Content Too Large", "the body is too large; send fewer rows in one request"),
-    Problem(414, "URI Too Long", "the path and its query are too long"),
-    Problem(431, "Request Header Fields Too Large", "the headers are too large"),
-    Problem(500, "Internal Server Error", "the router failed; its log says more"),
-    Problem(501, "Not Implemented", "this transfer coding is not read here"),
-    Problem(502, "Bad Gateway", "a part of the router is being started; try again", headers=_SOON),
-    Problem(503, "Service Unavailable", "the router is busy; try again", headers=_LATER),
-    Problem(504, "Gateway Timeout", "there was no answer in time; try again", headers=_SOON),
-    Problem(505, "HTTP Version Not Supported", "HTTP/1.1 is spoken here"),
-)
-# nginx's own code for a header that does not fit into its buffers.
-_OWN_CODES = {494: 431}
-
 # What `route` has counted is not counted again, nor what a client gave up after it went there, nor
 # what a pod answered without a status line: nginx takes that for HTTP/0.9 and hands it on bare.
 _COUNTS = {"~^1:": "0", "~^:(499|009):[0-9]": "0"}
-_ALLOW = {"~^/(predict|invocations)$": "POST, OPTIONS", "~^/model$": "GET, HEAD, OPTIONS"}
+_ALLOW = {
+    r"~^/(predict|invocations)(\?|$)": "POST, OPTIONS",
+    r"~^/model(\?|$)": "GET, HEAD, OPTIONS",
+}
 _REQUEST_ID = "add_header X-Request-Id $slipway_request_id always;"
 
 
 def render_front(layout: Layout, limits: Limits, listen: str) -> Rendered:
     """The configuration; `listen` is the address and port that clients come to."""
+    problems = _problems(limits)
     text = f"""\
 # Written by `slipway router`, once.
 {preamble("front", layout, limits)}http {{
@@ -75,19 +58,18 @@ def render_front(layout: Layout, limits: Limits, listen: str) -> Rendered:
     reset_timedout_connection on;
     client_max_body_size {limits.body_bytes};
     large_client_header_buffers 4 8k;
-{_maps()}{problem_maps(PROBLEMS)}\
+{_maps()}{problem_maps(problems)}\
     log_format front '$status';
     server {{
         listen {listen} backlog=4096;
         server_name slipway;
         access_log {layout.access_log("front")} front if=$slipway_counts;
         {_REQUEST_ID}
-{_error_pages()}\
-        if ($server_protocol = HTTP/0.9) {{ return 505; }}
+{_error_pages(problems)}\
 {indented(_proxy(limits), 8)}\
 {_locations(layout)}\
         location / {{ return 404; }}
-{problem_locations(PROBLEMS, _REQUEST_ID)}\
+{problem_locations(problems, _REQUEST_ID)}\
     }}
 """
     return finished(text, "front", layout, 0)
@@ -99,15 +81,36 @@ def _maps() -> str:
     return (
         map_of("$http_x_request_id", "$slipway_request_id", sane, "$request_id")
         + request_id_map("$slipway_request_id")
-        + map_of("$uri", "$slipway_allow", _ALLOW, "GET, HEAD")
+        + map_of("$request_uri", "$slipway_allow", _ALLOW, "GET, HEAD")
         + map_of(seen, "$slipway_counts", _COUNTS, "1")
     )
 
 
-def _error_pages() -> str:
-    own = {problem.status: problem for problem in PROBLEMS}
-    codes = {**own, **{code: own[shown] for code, shown in _OWN_CODES.items()}}
-    return indented((f"error_page {code} = @{shown.name};" for code, shown in codes.items()), 8)
+def _problems(limits: Limits) -> list[Problem]:
+    """What `front` itself answers."""
+    large = f"the body is larger than {limits.body_bytes} bytes; send fewer rows in one request"
+    allow = (("Allow", "$slipway_allow"),)
+    return [
+        Problem(400, "Bad Request", "the request is not HTTP as it is understood here"),
+        Problem(404, "Not Found", "nothing is at this path; predictions are made at POST /predict"),
+        Problem(405, "Method Not Allowed", "the header Allow says what goes here", "", allow),
+        Problem(413, "Content Too Large", large),
+        Problem(414, "URI Too Long", "the path and its query are too long"),
+        Problem(431, "Request Header Fields Too Large", "the headers are too large"),
+        Problem(500, "Internal Server Error", "the router failed; its log says more"),
+        Problem(501, "Not Implemented", "this transfer coding is not read here"),
+        Problem(502, "Bad Gateway", "a part of the router is being started; try again", "", SOON),
+        Problem(503, "Service Unavailable", "the router is busy; try again", "", LATER),
+        Problem(504, "Gateway Timeout", "there was no answer in time; try again", "", SOON),
+        Problem(505, "HTTP Version Not Supported", "HTTP/1.1 is spoken here"),
+    ]
+
+
+def _error_pages(problems: list[Problem]) -> str:
+    pages = [f"error_page {problem.status} {problem.place};" for problem in problems]
+    # nginx's own code for a header that does not fit into its buffers.
+    own = [f"error_page 494 =431 {each.place};" for each in problems if each.status == 431]
+    return indented(pages + own, 8)
 
 
 def _proxy(limits: Limits) -> list[str]:
@@ -124,6 +127,9 @@ def _proxy(limits: Limits) -> list[str]:
         f"proxy_hide_header {COUNTED_HEADER};",
         "proxy_pass_header Server;",
         "proxy_next_upstream off;",
+        # A client may close its half once it has asked; and one that gives up must not hide what
+        # it gave up on from the gates.
+        "proxy_ignore_client_abort on;",
         "proxy_connect_timeout 2s;",
         # Whatever a table says, `route` gives up first.
         f"proxy_read_timeout {limits.shutdown_seconds}s;",

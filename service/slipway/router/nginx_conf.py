@@ -16,10 +16,12 @@ import msgspec
 
 from slipway.errors import InvalidConfig
 
-# What a socket's path may have: sun_path of Linux less the final zero.
 # `route` marks its answers with this, so that nothing is counted twice.
 COUNTED_HEADER = "X-Slipway-Counted"
+# What a socket's path may have: sun_path of Linux less the final zero.
 MAX_SOCKET_PATH = 107
+# When to try again: what is being started, what somebody has to see to.
+SOON, LATER = (("Retry-After", "1"),), (("Retry-After", "5"),)
 # On these paths clients of MLflow and of the open inference protocol look for `error`.
 WITH_ERROR = r"^/(invocations|v2)(/|\?|$)"
 
@@ -110,8 +112,16 @@ class Problem:
 
     @property
     def name(self) -> str:
-        """As it is called in the configuration."""
+        """The variable with its body."""
         return f"problem_{self.status}{'_' if self.kind else ''}{self.kind}"
+
+    @property
+    def place(self) -> str:
+        """The internal location that answers it.
+
+        One with a path: an unreadable request has none, so nginx could not go to a named location.
+        """
+        return f"/-{self.name}"
 
 
 def preamble(master: Master, layout: Layout, limits: Limits) -> str:
@@ -120,7 +130,7 @@ def preamble(master: Master, layout: Layout, limits: Limits) -> str:
     return f"""\
 {user}daemon off;
 pid {layout.pid(master)};
-error_log {layout.error_log(master)} warn;
+error_log {layout.error_log(master)} error;
 worker_processes {limits.workers};
 worker_rlimit_nofile {limits.files};
 worker_shutdown_timeout {limits.shutdown_seconds}s;
@@ -183,7 +193,7 @@ def problem_maps(problems: Iterable[Problem]) -> str:
 
 
 def problem_locations(problems: Iterable[Problem], *headers: str) -> str:
-    """A named location for each problem; `headers` are directives that each of them needs."""
+    """A location for each problem; `headers` are directives that each of them needs."""
     return "".join(_problem_location(problem, headers) for problem in problems)
 
 
@@ -220,5 +230,5 @@ def _body(problem: Problem, *, with_error: bool) -> str:
 
 def _problem_location(problem: Problem, headers: Iterable[str]) -> str:
     own = [f"add_header {name} {value} always;" for name, value in problem.headers]
-    lines = [*headers, *own, f"return {problem.status} ${problem.name};"]
-    return f"        location @{problem.name} {{\n{indented(lines, 12)}        }}\n"
+    lines = ["internal;", *headers, *own, f"return {problem.status} ${problem.name};"]
+    return f"        location = {problem.place} {{\n{indented(lines, 12)}        }}\n"

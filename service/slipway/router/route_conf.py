@@ -1,25 +1,21 @@
 """nginx's configuration for `route`: a table and the slots' pods as weights, mirror, retry. Pure.
 
-A request comes in at `/`, is given a target by its key or pair id, and is sent on from the internal
-location of that name:
-
-    /-stable      live, answered by stable        /-mirrored   the same, and copied to the shadow
-    /-candidate   live, stable answers if it fails (@fallback)
-    /-forced-...  as the client asked for, without mirror and fallback
-    /-shadow      the copies
-
-What is counted is read off the access log by access_log.py, so the two must agree.
+A request comes in at `/`, is given a target (choice.py), and is sent on from the internal location
+of that name. Copies for the shadow leave from `/-shadow`, and what the candidate failed is answered
+by stable from `@fallback`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from slipway.cluster.protocol import SLOTS, SlotName
+from slipway.router.choice import Pods, Target, choice, log_formats, targets
 from slipway.router.nginx_conf import (
     COUNTED_HEADER,
+    LATER,
+    SOON,
     Layout,
     Limits,
     Problem,
@@ -27,32 +23,28 @@ from slipway.router.nginx_conf import (
     finished,
     http_basics,
     indented,
-    map_of,
     preamble,
     problem_locations,
     problem_maps,
     request_id_map,
 )
-from slipway.router.table import WHOLE, Role, Table
+from slipway.router.table import Role, Table
 
-Pods = Mapping[SlotName, Sequence[str]]
-
-_SOON, _LATER = (("Retry-After", "1"),), (("Retry-After", "5"),)
 FAILED = Problem(500, "Internal Server Error", "the router failed; its log says more")
-BAD_GATEWAY = Problem(502, "Bad Gateway", "no pod answered as it should; try again", "", _SOON)
+BAD_GATEWAY = Problem(502, "Bad Gateway", "no pod answered as it should; try again", "", SOON)
 NO_MODEL = Problem(
-    503, "No model is loaded", "no model yet: none was named; ask again later", "model", _LATER
+    503, "No model is loaded", "no model yet: none was named; ask again later", "model", LATER
 )
 WAITING = Problem(
-    503, "No model is loaded", "the model that was named is not serving yet", "waiting", _LATER
+    503, "No model is loaded", "the model that was named is not serving yet", "waiting", LATER
 )
 NO_PODS = Problem(
-    503, "Service Unavailable", "no pod of the stable release is ready; try again", "pods", _LATER
+    503, "Service Unavailable", "no pod of the stable release is ready; try again", "pods", LATER
 )
 NO_ROLE = Problem(
     503, "Service Unavailable", "no slot plays the role that X-Slipway-Role asks for", "role"
 )
-TIMEOUT = Problem(504, "Gateway Timeout", "no pod answered in time; try again", "", _SOON)
+TIMEOUT = Problem(504, "Gateway Timeout", "no pod answered in time; try again", "", SOON)
 PROBLEMS = (FAILED, BAD_GATEWAY, NO_MODEL, WAITING, NO_PODS, NO_ROLE, TIMEOUT)
 
 # What makes stable answer in the candidate's place.
@@ -62,17 +54,6 @@ _RETRY = "error timeout invalid_header http_502 http_503 http_504 non_idempotent
 _TRIES = 3
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 _NOBODY = "server 127.0.0.1:1 down;"
-
-
-@dataclass(frozen=True)
-class _Target:
-    """A way for a request: from `place` to a slot, as what."""
-
-    place: str
-    slot: SlotName
-    role: Role
-    source: str
-    seconds: float
 
 
 def usable_address(address: str) -> bool:
@@ -93,96 +74,12 @@ def render_route(table: Table, pods: Pods, layout: Layout, limits: Limits) -> Re
     large_client_header_buffers 4 16k;
     limit_conn_zone shadow zone=shadow:32k;
     log_subrequest on;
-{_log_formats(table)}\
+{log_formats(table)}\
 {request_id_map("$http_x_request_id")}{problem_maps(PROBLEMS)}\
-{_choice(table, pods)}\
+{choice(table, pods)}\
 {"".join(_upstream(slot, pods.get(slot, ())) for slot in SLOTS if slot in table.slots)}\
 {_server(table, pods, layout, limits)}"""
     return finished(text, "route", layout, table.epoch)
-
-
-def _targets(table: Table) -> list[_Target]:
-    """All ways that a client's request may go; none without a stable slot."""
-    stable, candidate = table.slot_of("stable"), table.slot_of("candidate")
-    if stable is None:
-        return []
-    total, short = table.timeouts.total, table.timeouts.candidate
-    targets = [
-        _Target("/-stable", stable, "stable", "live", total),
-        _Target("/-mirrored", stable, "stable", "live", total),
-        _Target("/-forced-stable", stable, "stable", "forced", total),
-    ]
-    if candidate:
-        targets += [
-            _Target("/-candidate", candidate, "candidate", "live", short),
-            _Target("/-forced-candidate", candidate, "candidate", "forced", total),
-        ]
-    return targets
-
-
-def _log_formats(table: Table) -> str:
-    measured = (
-        "$status|$upstream_status|$upstream_header_time|$upstream_response_time|"
-        "$slipway_length|$upstream_response_length|$http_x_request_id"
-    )
-    shadow = ""
-    if table.shadow:
-        release = table.slots[table.shadow.slot].release
-        who = f"{table.shadow.slot}|{release}|shadow|none|none"
-        shadow = f"    log_format shadow '{who}|$limit_conn_status|{measured}';\n"
-    return f"    log_format route '$slipway_who|-|{measured}';\n{shadow}"
-
-
-def _choice(table: Table, pods: Pods) -> str:
-    """From a request to its target, and from the target to what the log says of it."""
-    candidate = table.slot_of("candidate")
-    weight = table.slots[candidate].weight if candidate else 0
-    copied = table.shadow.share if table.shadow and pods.get(table.shadow.slot) else 0
-    live = {"POST:stable:copied": "/-mirrored", "~:candidate:": "/-candidate"}
-    asked = {"stable": "/-forced-stable", "candidate": "/-forced-candidate"}
-    default = "/-stable" if table.slot_of("stable") else "/-nothing"
-    return (
-        map_of(
-            "$http_x_slipway_key",
-            "$slipway_sticky",
-            {"": "$http_x_slipway_pair"},
-            "$http_x_slipway_key",
-        )
-        + _split("$slipway_sticky", "$slipway_split", weight, "candidate", "stable")
-        + _split("shadow$http_x_slipway_pair", "$slipway_copied", copied, "copied", "only")
-        + map_of("$request_method:$slipway_split:$slipway_copied", "$slipway_live", live, default)
-        + map_of(
-            "$http_x_slipway_role",
-            "$slipway_target",
-            asked if table.force_role else {},
-            "$slipway_live",
-        )
-        + map_of("$slipway_target", "$slipway_who", _who(table), "none|none|live|none|none")
-        + map_of(
-            "$request_method", "$slipway_length", {"HEAD": "-"}, "$upstream_http_content_length"
-        )
-    )
-
-
-def _who(table: Table) -> dict[str, str]:
-    """Target -> slot, release and source, and slot and release of who answers in its place."""
-    who = {}
-    for target in _targets(table):
-        fallback = "none|none"
-        if target.place == "/-candidate" and (stable := table.slot_of("stable")):
-            fallback = f"{stable}|{table.slots[stable].release}"
-        release = table.slots[target.slot].release
-        who[target.place] = f"{target.slot}|{release}|{target.source}|{fallback}"
-    return who
-
-
-def _split(source: str, target: str, share: int, chosen: str, other: str) -> str:
-    """`share` of 10,000 get `chosen`. It comes first, so a key that has it keeps it as it grows."""
-    # nginx takes neither 0 % nor a rest that nobody gets.
-    parts = [f"{share / 100:.2f}% {chosen};"] if 0 < share < WHOLE else []
-    rest = chosen if share == WHOLE else other
-    lines = indented([*parts, f"* {rest};"], 8)
-    return f'    split_clients "{source}" {target} {{\n{lines}    }}\n'
 
 
 def _upstream(slot: SlotName, pods: Sequence[str]) -> str:
@@ -218,7 +115,7 @@ def _server(table: Table, pods: Pods, layout: Layout, limits: Limits) -> str:
         proxy_next_upstream_tries {_TRIES};
         location / {{ rewrite ^ $slipway_target last; }}
 {_nothing("/-nothing", WAITING if table.waiting else NO_MODEL)}\
-{"".join(_location(target, table, pods) for target in _targets(table))}\
+{"".join(_location(target, pods) for target in targets(table))}\
 {_without_candidate(table)}\
 {_fallback(table)}{_shadow(table, layout, limits)}\
 {problem_locations(PROBLEMS, _counted())}\
@@ -226,13 +123,13 @@ def _server(table: Table, pods: Pods, layout: Layout, limits: Limits) -> str:
 """
 
 
-def _location(target: _Target, table: Table, pods: Pods) -> str:
+def _location(target: Target, pods: Pods) -> str:
     nobody = target.role == "stable" and not pods.get(target.slot)
     errors = _errors(NO_PODS if nobody else BAD_GATEWAY)
     if target.place == "/-candidate":
         codes = " ".join(map(str, FALLBACK_CODES))
         errors = ["proxy_intercept_errors on;", f"error_page {codes} = @fallback;"]
-    mirror = ["mirror /-shadow;"] if target.place == "/-mirrored" and table.shadow else []
+    mirror = ["mirror /-shadow;"] if target.place == "/-mirrored" else []
     lines = [
         "internal;",
         *mirror,
@@ -244,13 +141,13 @@ def _location(target: _Target, table: Table, pods: Pods) -> str:
 
 
 def _without_candidate(table: Table) -> str:
-    if table.slot_of("candidate") or not table.slot_of("stable"):
+    if table.slot_of("candidate") or not table.force_role:
         return ""
     return _nothing("/-forced-candidate", NO_ROLE)
 
 
 def _nothing(place: str, problem: Problem) -> str:
-    lines = ["internal;", f"error_page 503 = @{problem.name};", "return 503;"]
+    lines = ["internal;", f"error_page 503 {problem.place};", "return 503;"]
     return f"        location = {place} {{\n{indented(lines, 12)}        }}\n"
 
 
@@ -301,9 +198,9 @@ def _pass(slot: SlotName, source: str, seconds: float, connection: str = '""') -
 
 def _errors(gateway: Problem) -> list[str]:
     return [
-        f"error_page 500 = @{FAILED.name};",
-        f"error_page 502 = @{gateway.name};",
-        f"error_page 504 = @{TIMEOUT.name};",
+        f"error_page 500 {FAILED.place};",
+        f"error_page 502 {gateway.place};",
+        f"error_page 504 {TIMEOUT.place};",
     ]
 
 
