@@ -62,7 +62,7 @@ class Agent:
 
     def __init__(self, settings: RouterSettings, cluster: Cluster) -> None:
         self._settings = settings
-        layout = _layout(settings.dir)
+        layout = layout_of(settings.dir)
         limits = _limits(settings)
         binary = find_nginx(settings.nginx)
         self._front = NginxMaster("front", layout, binary)
@@ -84,6 +84,7 @@ class Agent:
         self._follower.start()
         try:
             self._start()
+            self._turn()
             server.start()
             log.info("routing", port=self._settings.port, admin_port=server.port)
             while not stop.wait(TURN):
@@ -200,7 +201,8 @@ def serve(settings: RouterSettings, cluster: Cluster) -> None:
     Agent(settings, cluster).run(stop)
 
 
-def _layout(folder: Path) -> Layout:
+def layout_of(folder: Path) -> Layout:
+    """The folder, made if need be, as nginx is to use it; raises InvalidConfig if it cannot."""
     # Workers of a root's nginx would be nobody, who may not come into our folder.
     user = pwd.getpwuid(0).pw_name if os.geteuid() == 0 else ""
     layout = Layout(str(folder.absolute()), user)

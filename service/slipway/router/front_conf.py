@@ -13,6 +13,7 @@ from slipway.router.nginx_conf import (
     Limits,
     Problem,
     Rendered,
+    error_page,
     finished,
     http_basics,
     indented,
@@ -34,9 +35,9 @@ PATHS = (
     "= /docs",
 )
 
-# What `route` has counted is not counted again, nor what a client gave up after it went there, nor
-# what a pod answered without a status line: nginx takes that for HTTP/0.9 and hands it on bare.
-_COUNTS = {"~^1:": "0", "~^:(499|009):[0-9]": "0"}
+# What `route` has counted is not counted again, and neither is what a pod answered without a status
+# line: nginx takes that for HTTP/0.9 and hands it on bare.
+_COUNTS = {"~^1:": "0", "~^:009": "0"}
 _ALLOW = {
     r"~^/(predict|invocations)(\?|$)": "POST, OPTIONS",
     r"~^/model(\?|$)": "GET, HEAD, OPTIONS",
@@ -77,7 +78,7 @@ def render_front(layout: Layout, limits: Limits, listen: str) -> Rendered:
 
 def _maps() -> str:
     sane = {"~^[\\x20-\\x7e]{1,128}$": "$http_x_request_id"}
-    seen = "$upstream_http_x_slipway_counted:$status:$upstream_connect_time"
+    seen = "$upstream_http_x_slipway_counted:$status"
     return (
         map_of("$http_x_request_id", "$slipway_request_id", sane, "$request_id")
         + request_id_map("$slipway_request_id")
@@ -107,10 +108,10 @@ def _problems(limits: Limits) -> list[Problem]:
 
 
 def _error_pages(problems: list[Problem]) -> str:
-    pages = [f"error_page {problem.status} {problem.place};" for problem in problems]
-    # nginx's own code for a header that does not fit into its buffers.
-    own = [f"error_page 494 =431 {each.place};" for each in problems if each.status == 431]
-    return indented(pages + own, 8)
+    own = {problem.status: problem for problem in problems}
+    # 494 is nginx's own code for a header that does not fit into its buffers.
+    pages = {**own, 494: own[431]}
+    return indented((error_page(code, problem) for code, problem in pages.items()), 8)
 
 
 def _proxy(limits: Limits) -> list[str]:

@@ -197,6 +197,11 @@ def problem_locations(problems: Iterable[Problem], *headers: str) -> str:
     return "".join(_problem_location(problem, headers) for problem in problems)
 
 
+def error_page(code: int, problem: Problem) -> str:
+    """The directive that answers a code of nginx's own with a problem, and the problem's status."""
+    return f"error_page {code} = {problem.place};"
+
+
 def request_id_map(source: str) -> str:
     """The request id as it may stand inside JSON: nginx cannot escape there."""
     return (

@@ -20,6 +20,7 @@ from slipway.router.nginx_conf import (
     Limits,
     Problem,
     Rendered,
+    error_page,
     finished,
     http_basics,
     indented,
@@ -117,15 +118,14 @@ def _server(table: Table, pods: Pods, layout: Layout, limits: Limits) -> str:
 {_nothing("/-nothing", WAITING if table.waiting else NO_MODEL)}\
 {"".join(_location(target, pods) for target in targets(table))}\
 {_without_candidate(table)}\
-{_fallback(table)}{_shadow(table, layout, limits)}\
+{_fallback(table, pods)}{_shadow(table, layout, limits)}\
 {problem_locations(PROBLEMS, _counted())}\
     }}
 """
 
 
 def _location(target: Target, pods: Pods) -> str:
-    nobody = target.role == "stable" and not pods.get(target.slot)
-    errors = _errors(NO_PODS if nobody else BAD_GATEWAY)
+    errors = _errors(target.role, pods.get(target.slot, ()))
     if target.place == "/-candidate":
         codes = " ".join(map(str, FALLBACK_CODES))
         errors = ["proxy_intercept_errors on;", f"error_page {codes} = @fallback;"]
@@ -147,17 +147,17 @@ def _without_candidate(table: Table) -> str:
 
 
 def _nothing(place: str, problem: Problem) -> str:
-    lines = ["internal;", f"error_page 503 {problem.place};", "return 503;"]
+    lines = ["internal;", error_page(503, problem), "return 503;"]
     return f"        location = {place} {{\n{indented(lines, 12)}        }}\n"
 
 
-def _fallback(table: Table) -> str:
+def _fallback(table: Table, pods: Pods) -> str:
     stable = table.slot_of("stable")
     if stable is None or table.slot_of("candidate") is None:
         return ""
     left = max(0.1, table.timeouts.total - table.timeouts.candidate)
     lines = [
-        *_errors(BAD_GATEWAY),
+        *_errors("stable", pods.get(stable, ())),
         *_answer_headers("stable"),
         "add_header X-Slipway-Fallback 1 always;",
         *_pass(stable, "fallback", left),
@@ -196,12 +196,9 @@ def _pass(slot: SlotName, source: str, seconds: float, connection: str = '""') -
     ]
 
 
-def _errors(gateway: Problem) -> list[str]:
-    return [
-        f"error_page 500 {FAILED.place};",
-        f"error_page 502 {gateway.place};",
-        f"error_page 504 {TIMEOUT.place};",
-    ]
+def _errors(role: Role, pods: Sequence[str]) -> list[str]:
+    gateway = BAD_GATEWAY if pods or role != "stable" else NO_PODS
+    return [error_page(500, FAILED), error_page(502, gateway), error_page(504, TIMEOUT)]
 
 
 def _answer_headers(role: Role) -> list[str]:
