@@ -14,16 +14,28 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from pydantic_settings import BaseSettings
 
 from slipway import settings
 from slipway.models.release import Release
-from slipway.settings import ModelSettings, ScoreSettings, ServeSettings, variable_of
+from slipway.router.table import Table
+from slipway.settings import (
+    ModelSettings,
+    RouterSettings,
+    ScoreSettings,
+    ServeSettings,
+    variable_of,
+)
 from slipway.usecases.ride_columns import REASONS
 from slipway.web.sample import Page
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = ROOT / "docs" / "schemas"
-KINDS: dict[str, type[ModelSettings]] = {"serve": ServeSettings, "score": ScoreSettings}
+KINDS: dict[str, type[BaseSettings]] = {
+    "serve": ServeSettings,
+    "score": ScoreSettings,
+    "router": RouterSettings,
+}
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 
 
@@ -58,6 +70,7 @@ def schemas() -> dict[str, Any]:
     }
     return {
         "release.json": msgspec.json.schema(Release),
+        "routing.json": msgspec.json.schema(Table),
         "sample.json": msgspec.json.schema(Page),
         "summary.json": {
             "type": "object",

@@ -93,6 +93,7 @@ class Agent:
         finally:
             self._follower.stop()
             server.close()
+            self._counting.close()
 
     def status(self) -> Status:
         """How it is now."""

@@ -51,6 +51,11 @@ class Counting:
             for name, tail in self._errors.items():
                 self._pass_on(name, tail.lines())
 
+    def close(self) -> None:
+        """Let go of the files."""
+        for tail in (*self._access.values(), *self._errors.values()):
+            tail.close()
+
     def _count(self, counted: Counted | None) -> None:
         if counted is None:
             return

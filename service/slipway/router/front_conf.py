@@ -138,5 +138,5 @@ def _proxy(limits: Limits) -> list[str]:
 
 
 def _locations(layout: Layout) -> str:
-    there = f"http://unix:{layout.socket('route')}"
-    return indented((f"location {path} {{ proxy_pass {there}; }}" for path in PATHS), 8)
+    there = layout.socket("route")
+    return indented((f"location {path} {{ proxy_pass http://unix:{there}; }}" for path in PATHS), 8)

@@ -16,6 +16,7 @@ from tests.waiting import until
 
 from slipway.cluster.protocol import Pod
 from slipway.router.agent import layout_of
+from slipway.router.choice import Pods
 from slipway.router.nginx_conf import Limits
 from slipway.router.nginx_process import NginxMaster, find_nginx
 from slipway.router.route_conf import render_route
@@ -41,7 +42,7 @@ def test_100_reloads_under_keep_alive_load_fail_no_request(
 ) -> None:
     """Faster than the agent would: another weight as soon as the last one is loaded."""
     layout = layout_of(router.folder / "n")
-    addresses = {"blue": [pod.address for pod in pods[:2]], "green": [pods[2].address]}
+    addresses: Pods = {"blue": [pod.address for pod in pods[:2]], "green": [pods[2].address]}
     master = NginxMaster("route", layout, find_nginx("nginx"))
     assert master.adopt()
     with Load(router.port, limit=10 * REQUESTS, fresh=lambda _: False) as load:
@@ -55,6 +56,17 @@ def test_100_reloads_under_keep_alive_load_fail_no_request(
     assert load.failed == 0, load.told()
     assert load.sent >= REQUESTS
     assert load.phases["begin"].slots["green"] > 100
+
+
+def test_no_request_goes_the_old_way_once_a_table_is_acknowledged(router: RouterProcess) -> None:
+    """A slot is changed only after that, so nothing may reach it then."""
+    for epoch in range(2, 6):
+        candidate = epoch % 2 == 0
+        router.route(table(epoch, weight=10_000 if candidate else 0))
+        router.wait(epoch)
+        with Load(router.port, limit=200) as load:
+            load.wait(200)
+        assert set(load.phases["begin"].slots) == {"green" if candidate else "blue"}, load.told()
 
 
 def test_C8_a_storm_of_tables_is_coalesced(router: RouterProcess) -> None:
@@ -107,7 +119,7 @@ def test_A2_one_of_two_pods_killed_under_load_fails_no_request(
 def test_A1_a_real_pod_exchanged_by_SIGTERM_fails_no_request() -> None:
     """The old one is told to stop at the moment that it leaves the list, without a preStop."""
     with serving(command=stub("good")) as old, serving(command=stub("good")) as stays:
-        first = {"blue": [f"{HOST}:{old.port}", f"{HOST}:{stays.port}"]}
+        first: Pods = {"blue": [f"{HOST}:{old.port}", f"{HOST}:{stays.port}"]}
         with routing(table(), first) as router, Load(router.port, limit=20_000) as load:
             load.wait(300)
             with serving(command=stub("good")) as new:
@@ -123,7 +135,7 @@ def test_A1_a_real_pod_exchanged_by_SIGTERM_fails_no_request() -> None:
 def test_A1_one_of_two_real_pods_killed_fails_no_request() -> None:
     """A2 with gunicorn: connections that nginx keeps break with it."""
     with serving(command=stub("good")) as one, serving(command=stub("good")) as other:
-        first = {"blue": [f"{HOST}:{one.port}", f"{HOST}:{other.port}"]}
+        first: Pods = {"blue": [f"{HOST}:{one.port}", f"{HOST}:{other.port}"]}
         with routing(table(), first) as router, Load(router.port, limit=20_000) as load:
             load.wait(300)
             load.phase("killed")

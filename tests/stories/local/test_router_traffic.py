@@ -37,8 +37,7 @@ def start(pods: tuple[StubPod, StubPod]) -> Iterator[Start]:
     with contextlib.ExitStack() as stack:
 
         def started(first: Table) -> RouterProcess:
-            slots = {"blue": [stable], "green": [candidate]}
-            return stack.enter_context(routing(first, slots))
+            return stack.enter_context(routing(first, {"blue": [stable], "green": [candidate]}))
 
         yield started
 

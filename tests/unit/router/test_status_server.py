@@ -1,0 +1,38 @@
+"""The agent's port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.raw_http import HOST, exchange, post
+from tests.service_process import get
+
+from slipway.errors import InvalidConfig
+from slipway.router.status_server import StatusServer, document
+
+
+@pytest.fixture
+def server() -> Iterator[StatusServer]:
+    started = StatusServer(HOST, 0, {"/status": lambda: document(200, {"ready": True})})
+    started.start()
+    yield started
+    started.close()
+
+
+def test_a_path_of_the_table_is_answered_with_or_without_a_query(server: StatusServer) -> None:
+    for target in ("/status", "/status?a=1"):
+        assert get(f"http://{HOST}:{server.port}{target}") == (200, b'{"ready":true}')
+
+
+def test_everything_else_is_refused_with_what_there_is(server: StatusServer) -> None:
+    answer = exchange(server.port, b"GET /secret HTTP/1.0\r\n\r\n")
+    assert answer.status == 404
+    assert answer.json()["detail"] == "GET is answered at /status"
+    assert b"secret" not in answer.body
+    assert exchange(server.port, post(b"{}", path="/status")).status == 501
+
+
+def test_a_port_that_is_taken_names_the_setting(server: StatusServer) -> None:
+    with pytest.raises(InvalidConfig, match="SLIPWAY_ROUTER_ADMIN_PORT: cannot listen"):
+        StatusServer(HOST, server.port, {})
