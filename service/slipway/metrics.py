@@ -194,6 +194,11 @@ class RouterMetrics:
         """Set the epoch in force."""
         self._epoch.set(epoch)
 
+    def forget(self, release: str) -> None:
+        """Drop a release's series: a router outlives many releases."""
+        for metric in (self._requests, self._seconds):
+            metric.remove_by_labels({"release": release})
+
     def expose(self) -> bytes:
         """The metrics in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -132,33 +132,33 @@ class ScoreSettings(ModelSettings):
 
 
 class RouterSettings(BaseSettings):
-    """`slipway router`. Its names have a word more: other parts have a port and a host too."""
+    """`slipway router`."""
 
-    model_config = SettingsConfigDict(**{**_FROZEN, "env_prefix": "SLIPWAY_ROUTER_"})
+    model_config = _FROZEN
 
-    host: str = "0.0.0.0"  # noqa: S104 - as above
+    router_host: str = "0.0.0.0"  # noqa: S104 - as above
     """The address to listen on."""
-    port: int = Field(9696, ge=1, le=65535)
+    router_port: int = Field(9696, ge=1, le=65535)
     """The API's port: what users talk to."""
-    admin_port: int = Field(9698, ge=0, le=65535)
+    router_admin_port: int = Field(9698, ge=0, le=65535)
     """The agent's port: /status, /metrics, /livez, /readyz."""
-    dir: Path = Path("/run/slipway-router")
+    router_dir: Path = Path("/run/slipway-router")
     """Where nginx has its configurations, sockets and logs; in memory, if possible."""
-    nginx: str = "nginx"
+    router_nginx: str = "nginx"
     """The nginx to run: a name or a path."""
-    poll_seconds: float = Field(1.0, ge=0.05, le=60)
+    router_poll_seconds: float = Field(1.0, ge=0.05, le=60)
     """Seconds between two looks at the routing document and the pods."""
-    drain_seconds: float = Field(20.0, ge=0, le=600)
+    router_drain_seconds: float = Field(20.0, ge=0, le=600)
     """Seconds that requests in flight get after SIGTERM."""
-    client_seconds: int = Field(5, ge=1, le=60)
+    router_client_seconds: int = Field(5, ge=1, le=60)
     """Seconds for a request's head to arrive, and between two pieces of its body."""
-    max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 30)
+    router_max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 30)
     """Bytes in one request's body."""
-    shadow_connections: int = Field(64, ge=1, le=4096)
+    router_shadow_connections: int = Field(64, ge=1, le=4096)
     """Copies for the shadow that may be under way at once; the rest is dropped and counted."""
-    connections: int = Field(4096, ge=64, le=65536)
+    router_connections: int = Field(4096, ge=64, le=65536)
     """Connections of each nginx worker; a client that is being answered needs two."""
-    workers: int = Field(1, ge=1, le=64)
+    router_workers: int = Field(1, ge=1, le=64)
     """Workers of each of the two nginx masters; one answers some thousand requests a second."""
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     """The least important level that is logged."""
@@ -183,7 +183,7 @@ def variable_of(kind: type[BaseSettings], field: str) -> str:
     alias = kind.model_fields[field].validation_alias
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
-    return f"{kind.model_config['env_prefix']}{field}".upper()
+    return f"SLIPWAY_{field}".upper()
 
 
 def _problems(kind: type[BaseSettings], error: ValidationError) -> list[str]:

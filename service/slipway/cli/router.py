@@ -28,10 +28,10 @@ def router(
     """Route requests to the slots by the routing table; needs nginx."""
     settings = read_settings(
         RouterSettings,
-        port=port,
-        admin_port=admin_port,
-        host=host,
-        dir=folder,
+        router_port=port,
+        router_admin_port=admin_port,
+        router_host=host,
+        router_dir=folder,
         log_level=log_level,
     )
     logs.configure(settings.log_level)

@@ -29,7 +29,7 @@ from slipway.router.nginx_process import NginxMaster, find_nginx
 from slipway.router.saved import restore
 from slipway.router.status_server import Answer, StatusServer, document
 from slipway.router.wanted import EMPTY, Wanted, is_answering, wanted
-from slipway.settings import RouterSettings
+from slipway.settings import RouterSettings, variable_of
 
 # Seconds between two turns of the loop: a master that died is missed for so long at the most.
 TURN = 0.2
@@ -62,16 +62,16 @@ class Agent:
 
     def __init__(self, settings: RouterSettings, cluster: Cluster) -> None:
         self._settings = settings
-        layout = layout_of(settings.dir)
+        layout = layout_of(settings.router_dir)
         limits = _limits(settings)
-        binary = find_nginx(settings.nginx)
+        binary = find_nginx(settings.router_nginx)
         self._front = NginxMaster("front", layout, binary)
         self._route = NginxMaster("route", layout, binary)
-        listen = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self._front_conf = render_front(layout, limits, f"{listen}:{settings.port}")
+        listen = _listen(settings.router_host, settings.router_port)
+        self._front_conf = render_front(layout, limits, listen)
         self._saved = Path(layout.saved)
         self._loader = Loader(self._route, layout, limits)
-        self._follower = Follower(cluster, settings.poll_seconds)
+        self._follower = Follower(cluster, settings.router_poll_seconds)
         self._counting = Counting((self._front, self._route), layout)
         self._not_before: dict[str, float] = {}
         self._ready = False
@@ -80,13 +80,19 @@ class Agent:
 
     def run(self, stop: threading.Event) -> None:
         """Serve; raises a SlipwayError when it cannot even start."""
-        server = StatusServer(self._settings.host, self._settings.admin_port, self._answers())
+        settings = self._settings
+        server = StatusServer(
+            settings.router_host,
+            settings.router_admin_port,
+            self._answers(),
+            variable_of(RouterSettings, "router_admin_port"),
+        )
         self._follower.start()
         try:
             self._start()
             self._turn()
             server.start()
-            log.info("routing", port=self._settings.port, admin_port=server.port)
+            log.info("routing", port=settings.router_port, admin_port=server.port)
             while not stop.wait(TURN):
                 self._turn()
             self._drain()
@@ -144,6 +150,7 @@ class Agent:
         if view and self._route.is_alive():
             self._loader.follow(wanted(self._loader.loaded, view.routing, view.pods))
         self._counting.collect()
+        self._counting.loaded(self._loader.loaded.table)
         # Once it has served as asked it stays in the Service: an error that says what is wrong is
         # better than an address that nobody answers at.
         self._ready = self._ready or is_answering(self._loader.loaded)
@@ -163,7 +170,7 @@ class Agent:
         """Clients first: what they have asked for still needs `route`."""
         self._draining = True
         log.info("draining")
-        finished = self._front.stop(self._settings.drain_seconds)
+        finished = self._front.stop(self._settings.router_drain_seconds)
         # Copies for the shadow may be under way.
         self._route.stop(AFTERWARDS)
         self._counting.collect()
@@ -175,7 +182,6 @@ class Agent:
     def _answers(self) -> dict[str, Callable[[], Answer]]:
         def metrics() -> Answer:
             self._counting.collect()
-            self._counting.metrics.loaded(self._loader.loaded.table.epoch)
             return 200, CONTENT_TYPE_LATEST, self._counting.metrics.expose()
 
         def live() -> Answer:
@@ -202,6 +208,11 @@ def serve(settings: RouterSettings, cluster: Cluster) -> None:
     Agent(settings, cluster).run(stop)
 
 
+def _listen(host: str, port: int) -> str:
+    # Otherwise nginx would take [::] for IPv6 alone.
+    return f"[{host}]:{port} ipv6only=off" if ":" in host else f"{host}:{port}"
+
+
 def layout_of(folder: Path) -> Layout:
     """The folder, made if need be, as nginx is to use it; raises InvalidConfig if it cannot."""
     # Workers of a root's nginx would be nobody, who may not come into our folder.
@@ -219,12 +230,12 @@ def layout_of(folder: Path) -> Layout:
 
 def _limits(settings: RouterSettings) -> Limits:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    wanted_files = settings.connections + SPARE_FILES
+    wanted_files = settings.router_connections + SPARE_FILES
     return Limits(
-        body_bytes=settings.max_body_bytes,
-        client_seconds=settings.client_seconds,
-        connections=settings.connections,
+        body_bytes=settings.router_max_body_bytes,
+        client_seconds=settings.router_client_seconds,
+        connections=settings.router_connections,
         files=wanted_files if allowed == resource.RLIM_INFINITY else min(allowed, wanted_files),
-        workers=settings.workers,
-        shadow_connections=settings.shadow_connections,
+        workers=settings.router_workers,
+        shadow_connections=settings.router_shadow_connections,
     )

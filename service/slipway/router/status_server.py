@@ -22,12 +22,14 @@ Answer = tuple[int, str, bytes]
 
 
 class StatusServer(socketserver.ThreadingMixIn, HTTPServer):
-    """Answers GET from a table of paths, on threads; raises InvalidConfig if it cannot listen."""
+    """Answers GET from a table of paths. Raises InvalidConfig, which names `variable`."""
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, host: str, port: int, answers: Mapping[str, Callable[[], Answer]]) -> None:
+    def __init__(
+        self, host: str, port: int, answers: Mapping[str, Callable[[], Answer]], variable: str
+    ) -> None:
         self.answers = answers
         if ":" in host:
             self.address_family = socket.AF_INET6
@@ -35,7 +37,7 @@ class StatusServer(socketserver.ThreadingMixIn, HTTPServer):
             super().__init__((host, port), _Handler)
         except OSError as error:
             raise InvalidConfig(
-                f"SLIPWAY_ROUTER_ADMIN_PORT: cannot listen on port {port}: {error.strerror}"
+                f"{variable}: cannot listen on port {port}: {error.strerror}"
             ) from error
         self._thread = threading.Thread(target=self.serve_forever, name="status", daemon=True)
 

@@ -18,5 +18,5 @@ def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_its_names_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_PORT", "1")
     monkeypatch.setenv("SLIPWAY_ROUTER_PORT", "2")
-    assert read_settings(RouterSettings).port == 2
-    assert variable_of(RouterSettings, "port") == "SLIPWAY_ROUTER_PORT"
+    assert read_settings(RouterSettings).router_port == 2
+    assert variable_of(RouterSettings, "router_port") == "SLIPWAY_ROUTER_PORT"

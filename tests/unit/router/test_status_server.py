@@ -14,7 +14,8 @@ from slipway.router.status_server import StatusServer, document
 
 @pytest.fixture
 def server() -> Iterator[StatusServer]:
-    started = StatusServer(HOST, 0, {"/status": lambda: document(200, {"ready": True})})
+    answers = {"/status": lambda: document(200, {"ready": True})}
+    started = StatusServer(HOST, 0, answers, "PORT")
     started.start()
     yield started
     started.close()
@@ -34,5 +35,5 @@ def test_everything_else_is_refused_with_what_there_is(server: StatusServer) -> 
 
 
 def test_a_port_that_is_taken_names_the_setting(server: StatusServer) -> None:
-    with pytest.raises(InvalidConfig, match="SLIPWAY_ROUTER_ADMIN_PORT: cannot listen"):
-        StatusServer(HOST, server.port, {})
+    with pytest.raises(InvalidConfig, match="PORT: cannot listen"):
+        StatusServer(HOST, server.port, {}, "PORT")
