@@ -18,17 +18,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gevent
-from locust import FastHttpUser, LoadTestShape, events, task
-from locust.argument_parser import LocustArgumentParser
-from locust.env import Environment
-from locust.runners import LocalRunner
-
 from loadtest.check import Expected, fault_of
 from loadtest.report import lines, report
 from loadtest.rides import ride_pool
 from loadtest.shapes import SHAPES, asked, rate_at
 from loadtest.tally import Answerer, Tally
 from loadtest.verdict import WrongLimits, read_limits
+from locust import FastHttpUser, LoadTestShape, events, task
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import LocalRunner
 
 HERE = Path(__file__).parent
 RIDERS = 10_000
@@ -87,14 +86,18 @@ def _options(parser: LocustArgumentParser) -> None:
 @events.init.add_listener
 def _prepare(environment: Environment, runner: Any, **_others: Any) -> None:
     try:
-        if not isinstance(runner, LocalRunner):
-            # Each process would hold a part of the figures, and the percentiles of none.
-            raise CannotRun("the verdict needs one process: run without --processes and --worker")
+        _check_alone(runner)
         RideUser.test = LoadTest(environment.parsed_options)
     except CannotRun as error:
         sys.stderr.write(f"cannot run: {error}\n")
         sys.exit(2)
     environment.stop_timeout = LAST_ANSWERS_SECONDS
+
+
+def _check_alone(runner: Any) -> None:
+    """Each of several processes would hold a part of the figures, and the percentiles of none."""
+    if not isinstance(runner, LocalRunner):
+        raise CannotRun("the verdict needs one process: run without --master and --worker")
 
 
 @events.quitting.add_listener
@@ -112,7 +115,7 @@ def _judge(environment: Environment, **_others: Any) -> None:
 @events.quit.add_listener
 def _tell(**_others: Any) -> None:
     """After locust's own tables: what was judged is what a person reads last."""
-    print("\n".join(lines(RideUser.test.result())))  # noqa: T201
+    print("\n".join(lines(RideUser.test.result())))
 
 
 class Shape(LoadTestShape):

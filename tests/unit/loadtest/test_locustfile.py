@@ -86,11 +86,11 @@ def test_every_prediction_is_compared_with_the_native_models(
         (("--seconds", "0"), "--seconds more than 0"),
         (("--reference", "/no/such/folder"), "--reference:"),
         (("--limits", "/no/such/file"), "--limits: /no/such/file"),
-        (("--processes", "2"), "one process"),
+        (("--master",), "one process"),
     ],
 )
 def test_what_cannot_run_is_exit_code_2_and_a_sentence(
-    options: tuple[str, str], word: str, tmp_path: Path
+    options: tuple[str, ...], word: str, tmp_path: Path
 ) -> None:
     code, said, report = load("http://127.0.0.1:9", tmp_path, *options)
     assert code == 2, said

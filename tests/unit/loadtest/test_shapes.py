@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from loadtest.shapes import SHAPES, asked, rate_at
 
 
