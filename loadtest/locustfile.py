@@ -3,6 +3,7 @@
     locust -f loadtest/locustfile.py --headless --host http://127.0.0.1:9696 --shape steady
 
 Exit code 0: all limits are met; 1: one was missed, a sentence says which; 2: it could not run.
+Interrupted (SIGINT) it waits for what is in flight and judges what there was until then.
 An entry module: it reads options and files; what came back is judged by verdict.py.
 """
 
@@ -13,7 +14,6 @@ import random
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,7 +45,7 @@ class CannotRun(Exception):
 class LoadTest:
     """One run: its limits and stages, what is expected, and what came back so far."""
 
-    def __init__(self, options: Namespace) -> None:
+    def __init__(self, options: Any) -> None:
         try:
             self.limits = read_limits(Path(options.limits).read_text())
         except OSError as error:
@@ -60,11 +60,23 @@ class LoadTest:
         self.rides = ride_pool()
         self.chance = random.Random(0)  # noqa: S311 - the same requests each time
         self.tally = Tally()
+        self._began: float | None = None
+        self._ended: float | None = None
+
+    def begin(self) -> None:
+        """From now on requests are asked for."""
+        self._began = time.monotonic()
+
+    def end(self) -> None:
+        """The last stage is over, or somebody has stopped the test before that."""
+        self._ended = self._ended or time.monotonic()
 
     def result(self) -> dict[str, Any]:
         """The report, as of now."""
+        now = time.monotonic()
+        elapsed = (self._ended or now) - (self._began or now)
         checked = self.expected is not None
-        return report(self.tally, asked(self.stages), self.limits, checked=checked)
+        return report(self.tally, asked(self.stages, elapsed), self.limits, checked=checked)
 
 
 @events.init_command_line_parser.add_listener
@@ -100,10 +112,20 @@ def _check_alone(runner: Any) -> None:
         raise CannotRun("the verdict needs one process: run without --master and --worker")
 
 
+@events.test_start.add_listener
+def _begin(**_others: Any) -> None:
+    RideUser.test.begin()
+
+
+@events.test_stopping.add_listener
+def _end(**_others: Any) -> None:
+    RideUser.test.end()
+
+
 @events.quitting.add_listener
 def _judge(environment: Environment, **_others: Any) -> None:
     result = RideUser.test.result()
-    target = environment.parsed_options.report
+    target = getattr(environment.parsed_options, "report", "")
     if target:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         Path(target).write_text(json.dumps(result, indent=2) + "\n")
@@ -193,10 +215,11 @@ class RideUser(FastHttpUser):
 
 
 def _failure(answer: Any, version: str, rides: list[int], expected: Expected | None) -> str | None:
+    if not answer.status_code:
+        # The kind of error is enough; its text holds ports, and each would be a failure of its own.
+        return f"no answer: {type(answer.error).__name__}"
     if answer.status_code != 200:
-        # 0: no answer came; the kind of error is enough, its text holds addresses.
-        status = answer.status_code or type(answer.error).__name__
-        return f"status {status}"
+        return f"status {answer.status_code}"
     try:
         document = json.loads(answer.content)
     except ValueError:
