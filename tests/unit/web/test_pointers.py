@@ -113,7 +113,7 @@ def test_the_pointer_leads_to_the_bad_value_whatever_the_columns_are_called(
     bad = data.draw(st.sampled_from(names))
     good = dict.fromkeys(names, 1.0)
     document = {"instances": [good, good | {bad: "bad"}]}
-    row_type = columns(names)
+    row_type: Any = columns(names)
     kind = msgspec.defstruct("Body", [("instances", list[row_type])])
     sentence, place = explained(kind, document, names)
     assert resolve(document, place) == "bad"
