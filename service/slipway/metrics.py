@@ -21,6 +21,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from slipway.buckets import LATENCY_BUCKETS
+
 SOURCES = ("live", "shadow", "forced", "fallback")
 
 REQUESTS = "slipway_requests"
@@ -29,9 +31,6 @@ PREDICTION = "slipway_prediction"
 RELEASE_INFO = "slipway_release_info"
 IN_FLIGHT = "slipway_in_flight"
 
-# 0.5 ms to 60 s. The factor is the cube root of 1.5, so that the latency gate's limit of 1.5 is
-# three buckets exactly and a verdict never hangs on where an edge lies.
-LATENCY_BUCKETS = tuple(0.0005 * 1.5 ** (k / 3) for k in range(87))
 # For a release without a reference sample: 1, 2, 5 to 5,000.
 DEFAULT_PREDICTION_BUCKETS = tuple(digit * 10.0**power for power in range(4) for digit in (1, 2, 5))
 
