@@ -1,16 +1,12 @@
-"""Worlds for the contract of Cluster: places in which a test makes what others make in real life."""
+"""Worlds for the contract of Cluster: places in which a test does what others do in real life."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any, Protocol
 
-import pytest
-import urllib3
-from tests.fakes import FakeClock, FakeCluster, FakeStore, pod_of
+from tests.fakes import FakeClock, FakeCluster, FakeStore
 from tests.kube_apiserver import ApiServer
-from tests.waiting import until
 
 from slipway.cluster.kube import KubeCluster
 from slipway.cluster.kube_api import Place, connect
@@ -108,9 +104,7 @@ class KubeWorld:
 
     def view(self) -> KubeCluster:
         place = Place(kubeconfig=str(self.server.kubeconfig("somebody", self.namespace)))
-        return KubeCluster(
-            connect(place, timeout=2.0), FULLNAME, monotonic=self.clock.monotonic
-        )
+        return KubeCluster(connect(place, timeout=2.0), FULLNAME, monotonic=self.clock.monotonic)
 
     def install(self) -> None:
         for slot in SLOTS:

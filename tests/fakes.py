@@ -67,7 +67,7 @@ class FakeStore:
 
     documents: dict[DocumentName, Document] = field(default_factory=dict)
     workloads: dict[Part, Workload] = field(default_factory=dict)
-    lease: Record = Record()
+    lease: Record = field(default_factory=Record)
     events: list[Event] = field(default_factory=list)
     # Every change in its order: ("write", "state"), ("fill", "blue", digest, replicas), ...
     effects: list[tuple[object, ...]] = field(default_factory=list)
@@ -87,7 +87,12 @@ class FakeCluster:
         self._watcher = Watcher()
 
     def fail(
-        self, method: str, error: BaseException | None = None, *, after: bool = False, times: int = 1
+        self,
+        method: str,
+        error: BaseException | None = None,
+        *,
+        after: bool = False,
+        times: int = 1,
     ) -> None:
         """Let the next calls of a method raise (by default Unavailable)."""
         error = error or Unavailable("the cluster does not answer")
@@ -151,9 +156,7 @@ class FakeCluster:
     def hold_lease(self, holder: str, seconds: float) -> bool:
         """As the protocol says, by the fake clock."""
         with self._faulty("hold_lease"):
-            wanted = self._watcher.wanted(
-                self.store.lease, holder, seconds, self.clock.monotonic()
-            )
+            wanted = self._watcher.wanted(self.store.lease, holder, seconds, self.clock.monotonic())
             if wanted is None:
                 return False
             version = str(next(self.store.versions))

@@ -130,7 +130,7 @@ class ApiServer:
         )
         trusted = ssl.create_default_context(cafile=self._certificate)
         try:
-            with urllib.request.urlopen(request, timeout=10, context=trusted) as answer:
+            with urllib.request.urlopen(request, timeout=10, context=trusted) as answer:  # noqa: S310
                 content = answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.cluster_worlds import FakeWorld, KubeWorld, World
-from tests.kube_apiserver import ApiServer
+from tests.cluster_worlds import FakeWorld, World
 
 from slipway.cluster.leader import LedCluster
 from slipway.cluster.protocol import SLOTS, Cluster, Document, Event, Filling

@@ -112,7 +112,7 @@ class KubeCluster:
         found = self._api.get("deployments", self._named(part))
         if found is None:
             return None
-        pods = self._api.list("pods", selector_of(found))
+        pods = self._api.select("pods", selector_of(found))
         return workload_of(found, pods, API_PORT, ADMIN_PORTS[part])
 
     def hold_lease(self, holder: str, seconds: float) -> bool:

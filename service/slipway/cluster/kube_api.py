@@ -62,7 +62,7 @@ class KubeApi:
         """The object, None if there is none."""
         return self._request("get", kind, name)
 
-    def list(self, kind: Kind, selector: str) -> list[Json]:
+    def select(self, kind: Kind, selector: str) -> list[Json]:
         """All objects with these labels."""
         found = self._request("list", kind, query=[("labelSelector", selector)])
         return list((found or {}).get("items") or ())
@@ -134,7 +134,10 @@ def connect(place: Place, *, timeout: float = 5.0) -> KubeApi:
     Raises InvalidConfig when neither leads to an API server; asks nothing of it yet.
     """
     import yaml
-    from kubernetes import client, config
+    from kubernetes import client
+    from kubernetes import config as untyped
+
+    config: Any = untyped
 
     configuration = client.Configuration()
     # A repeated request would outlast the deadline; the caller asks again.
