@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.fakes import FakeClock, FakeCluster, FakeStore
@@ -30,7 +30,7 @@ class FakeModels:
     """What the tracking server and the store know: references, and what they lead to."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Release | SlipwayError] = {}
+        self.known: dict[str, Release | SlipwayError | Callable[[], Release]] = {}
         self.hashed: list[str] = []
         for number, name in enumerate("abc", 1):
             self.known[f"models:/ride/{number}"] = release(name)
@@ -41,6 +41,7 @@ class FakeModels:
 
     def resolve(self, text: str, use_case: str = "") -> Release:
         """The release; counts as one reading of all its bytes."""
+        assert not use_case
         found = self._find(text)
         self.hashed.append(text)
         return found
@@ -49,7 +50,7 @@ class FakeModels:
         found = self.known.get(text, Unresolvable(f"nobody knows {text}"))
         if isinstance(found, SlipwayError):
             raise found
-        return found
+        return found if isinstance(found, Release) else found()
 
 
 class FakeRouters:
@@ -112,6 +113,8 @@ class ControllerPlace:
         self.cluster.edit("policy", {"policy.yaml": policy})
         self.routers.follow()
         self.metrics = ControllerMetrics()
+        # Called after each turn.
+        self.between: Callable[[], None] = lambda: None
         self.loop = self.controller()
 
     def controller(
@@ -119,9 +122,7 @@ class ControllerPlace:
     ) -> Loop:
         """A controller process; it begins to act with its first turn."""
         led = LedCluster(cluster or self.cluster, name, lease, self.clock.monotonic)
-        resolving = Resolving(
-            self.models, monotonic=self.clock.monotonic, spawn=lambda job: job()
-        )
+        resolving = Resolving(self.models, monotonic=self.clock.monotonic, spawn=lambda job: job())
         observer = Observer(led, self.routers, resolving, web=self.web, now=self.clock.now)
         return Loop(led, observer, self.metrics, self.clock.monotonic)
 
@@ -143,6 +144,7 @@ class ControllerPlace:
         for _ in range(times):
             for loop in loops or (self.loop,):
                 loop.turn()
+            self.between()
             self.follow()
             self.clock.advance(TICK)
 

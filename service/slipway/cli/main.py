@@ -53,7 +53,7 @@ class LazyVerbs(typer.core.TyperGroup):
         if cmd_name not in VERBS:
             return None
         module, _, function = VERBS[cmd_name].partition(":")
-        verb = typer.Typer(add_completion=False)
+        verb = typer.Typer(add_completion=False, rich_markup_mode=None)
         verb.command(name=cmd_name)(getattr(importlib.import_module(module), function))
         return typer.main.get_command(verb)
 

@@ -170,8 +170,7 @@ def test_D4_an_error_in_any_tick_changes_nothing_of_the_end(
             if ticks[0] == -1:
                 place.cluster.fail(method, error, after=after)
 
-        original = place.follow
-        place.follow = lambda original=original, turn=turn: (turn(), original())  # type: ignore[method-assign]
+        place.between = turn
         play(place, scenario)
         place.rest()
         assert end(place) == expected, f"failed at tick {number}"
@@ -247,7 +246,9 @@ def test_D7_two_that_both_believe_to_lead_do_no_step_twice() -> None:
     assert end(place) == expected
 
 
-def test_D6_one_that_was_stopped_between_its_look_and_its_write_writes_nothing() -> None:
+def test_D6_one_that_was_stopped_between_its_look_and_its_write_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     policy, scenario = SCENARIOS["second"]
     _, expected = writes_of(policy, scenario)
     place = guarded(policy)
@@ -259,11 +260,11 @@ def test_D6_one_that_was_stopped_between_its_look_and_its_write_writes_nothing()
 
     def stopped(*facts: Any) -> Seen:
         seen = look(*facts)
-        slow._observer.look = look  # type: ignore[method-assign]
+        monkeypatch.undo()
         place.rest(other)
         return seen
 
-    slow._observer.look = stopped  # type: ignore[method-assign]
+    monkeypatch.setattr(slow._observer, "look", stopped)
     place.tick(1, slow)
     assert slow.report.error.startswith("Conflict: state")
     assert end(place) == expected

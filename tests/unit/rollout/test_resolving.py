@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -11,7 +12,13 @@ from tests.fakes import FakeClock
 from tests.unit.rollout.scene import release
 from tests.waiting import until
 
-from slipway.errors import AccessDenied, DigestMismatch, Unavailable, Unresolvable, Untrusted
+from slipway.errors import (
+    AccessDenied,
+    DigestMismatch,
+    Unavailable,
+    Unresolvable,
+    Untrusted,
+)
 from slipway.models.release import Release
 from slipway.rollout.resolving import LAST_RETRY, MOST_ATTEMPTS, Resolving
 from slipway.rollout.snapshot import Desired, Resolution
@@ -111,7 +118,9 @@ def test_B10_after_a_restart_an_alias_is_what_the_state_says_while_nobody_can_be
         (DigestMismatch("changed"), "DigestMismatch"),
     ],
 )
-def test_a_failure_is_a_problem_in_the_words_of_conditions(error: Unresolvable, reason: str) -> None:
+def test_a_failure_is_a_problem_in_the_words_of_conditions(
+    error: Unresolvable, reason: str
+) -> None:
     bench = Bench()
     bench.models.known["models:/ride/1"] = error
     found = bench.look()
@@ -124,19 +133,19 @@ def test_a_failure_is_tried_again_ever_more_slowly_and_for_ever() -> None:
     bench = Bench()
     tries = []
 
-    def fail(_: str) -> Release:
+    def fail() -> Release:
         tries.append(bench.clock.seconds)
         raise Unavailable("down")
 
-    bench.models._find = fail  # type: ignore[method-assign]
+    bench.models.known["models:/ride/1"] = fail
     for _ in range(600):
         bench.look()
         bench.clock.advance(1)
-    waits = [after - before for before, after in zip(tries, tries[1:], strict=False)]
+    waits = [after - before for before, after in itertools.pairwise(tries)]
     assert waits[0] == 2
     assert max(waits) == LAST_RETRY
     assert waits[3:] == [LAST_RETRY] * len(waits[3:])
-    del bench.models._find
+    bench.models.known["models:/ride/1"] = release("a")
     bench.clock.advance(LAST_RETRY)
     found = bench.look()
     assert found is not None
@@ -188,10 +197,10 @@ def test_tries_that_hang_do_not_pile_up() -> None:
 def test_an_error_that_nobody_foresaw_is_a_problem_too() -> None:
     bench = Bench()
 
-    def fail(_: str) -> Release:
+    def fail() -> Release:
         raise ZeroDivisionError
 
-    bench.models._find = fail  # type: ignore[method-assign]
+    bench.models.known["models:/ride/1"] = fail
     found = bench.look()
     assert found is not None
     assert found.problem is not None
@@ -202,12 +211,12 @@ def test_by_default_it_works_on_a_thread() -> None:
     clock, models = FakeClock(), FakeModels()
     free, seen = threading.Event(), []
 
-    def wait(text: str) -> Release:
+    def wait() -> Release:
         seen.append(threading.current_thread().name)
         free.wait(20)
         return release("a")
 
-    models._find = wait  # type: ignore[method-assign]
+    models.known["models:/ride/1"] = wait
     resolving = Resolving(models, monotonic=clock.monotonic)
     desired = Desired("models:/ride/1", "m")
     assert resolving.look(desired, None) is None
