@@ -7,10 +7,11 @@ Credentials are not here: boto3 finds them itself (`AWS_*`), so they never enter
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slipway.errors import InvalidConfig
@@ -18,6 +19,9 @@ from slipway.errors import InvalidConfig
 _FROZEN = SettingsConfigDict(
     frozen=True, env_prefix="SLIPWAY_", env_ignore_empty=True, extra="ignore", populate_by_name=True
 )
+
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class StoreSettings(BaseSettings):
@@ -72,6 +76,13 @@ class ModelSettings(ResolveSettings):
     """Load models that do not say what they take as input."""
     allow_version_mismatch: bool = False
     """Load models made with another scikit-learn (major.minor) than the installed one."""
+
+    @field_validator("run_id")
+    @classmethod
+    def _is_run_id(cls, given: str) -> str:
+        if given and not _RUN_ID.fullmatch(given):
+            raise ValueError("must be a run id, 32 hex digits; any other reference is a MODEL_URI")
+        return given
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
