@@ -53,6 +53,7 @@ PURE = [
     *(
         f"rollout/{name}.py"
         for name in (
+            "clocks",
             "conditions",
             "decide",
             "gates",

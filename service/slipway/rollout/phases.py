@@ -23,7 +23,7 @@ from slipway.rollout.plan import watched
 from slipway.rollout.readiness import serving, why_not_ready
 from slipway.rollout.reasons import reason_of_pod
 from slipway.rollout.situation import Situation
-from slipway.rollout.state import Condition, Phase, Placement, State
+from slipway.rollout.state import Condition, Phase, Placement
 from slipway.rollout.verdict import Outcome
 
 
@@ -217,8 +217,3 @@ _RULES: dict[Phase, Callable[[Situation], Move | None]] = {
     "canary": _measured,
     "promoted": _promoted,
 }
-
-
-def phase_key(state: State) -> tuple[object, ...]:
-    """What a phase's clock belongs to: when any of it changes, the clock begins anew."""
-    return state.phase, state.step, state.weight, state.candidate and state.candidate.release.digest
