@@ -120,8 +120,11 @@ def next_step(
     situation: Situation, candidate: Placement, told: Said, *, full: bool = False
 ) -> Move:
     """The next canary step, or all traffic after the last one."""
-    state = situation.state
+    state, window = situation.state, situation.snapshot.window
     step = state.step + 1 if state.phase == "canary" else 0
+    if state.phase == "shadow" and window and window.epoch == state.epoch and window.quantiles:
+        # Stable's quantiles of the shadow are the canary's edges, whoever restarts meanwhile.
+        state = replace(state, edges=window.quantiles)
     if full or step >= len(state.policy.steps):
         return promote(state, candidate, told)
     return to_step(state, candidate, step, told)
