@@ -42,12 +42,14 @@ def read_errors(
 
 
 def failures_of(counts: Counts, *, paired: bool) -> Failures:
-    """The counts as the bounds take them."""
+    """The counts as the bounds take them: pairs that both sides fail count for neither."""
+    both = max(counts.candidate_failed + counts.control_failed - counts.candidate, 0)
+    excess = both if paired else 0
     return Failures(
         counts.candidate,
-        counts.candidate_failed,
+        counts.candidate_failed - excess,
         counts.control,
-        counts.control_failed,
+        counts.control_failed - excess,
         paired,
     )
 

@@ -45,7 +45,8 @@ def mean_over_mean(pairs: PairSums) -> Estimate | None:
     ratio = pairs.unit * float(m[0, 1] - m[1, 0]) / control
     # d - r s = c - (1 + r) s, whose mean is 0.
     central = central_moments(pairs)
-    variance = central[0, 2] - 2 * (1 + ratio) * central[1, 1] + (1 + ratio) ** 2 * central[2, 0]
+    stretch = 1 + ratio
+    variance = central[0, 2] - 2 * stretch * central[1, 1] + stretch * stretch * central[2, 0]
     deviation = pairs.unit * math.sqrt(max(float(variance), 0.0)) / abs(control)
     return Estimate(ratio, deviation, pairs.pairs)
 

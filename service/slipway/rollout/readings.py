@@ -110,7 +110,7 @@ def needed_samples(samples: float, passes_at: Callable[[float], bool]) -> int | 
     if samples <= 0 or not passes_at(_MOST):
         return None
     low, high = 0.0, math.log(_MOST)
-    for _ in range(12):
+    for _ in range(16):
         middle = (low + high) / 2
         if passes_at(math.exp(middle)):
             high = middle
