@@ -245,6 +245,12 @@ class Scene:
         """The table that follows from the stored state."""
         return routing_of(self.stored)
 
+    def last_state(self) -> State:
+        """The state of the last decision."""
+        assert self.last
+        assert self.last.state
+        return self.last.state
+
     def phase(self) -> str:
         """The stored phase; a method, as it changes between two looks."""
         return self.stored.phase
