@@ -6,5 +6,5 @@ three buckets exactly and a verdict never hangs on where an edge lies.
 
 from __future__ import annotations
 
-LATENCY_GROWTH = 1.5 ** (1 / 3)
-LATENCY_BUCKETS = tuple(0.0005 * 1.5 ** (k / 3) for k in range(87))
+LATENCY_GROWTH: float = 1.5 ** (1 / 3)
+LATENCY_BUCKETS: tuple[float, ...] = tuple(0.0005 * 1.5 ** (k / 3) for k in range(87))

@@ -13,10 +13,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from slipway.cluster.protocol import Event
-from slipway.rollout import conditions
+from slipway.rollout import clocks, conditions
 from slipway.rollout.history import with_notes
 from slipway.rollout.moves import Move, Note
-from slipway.rollout.phases import go_on, lost_traffic, phase_key, release_spare
+from slipway.rollout.phases import go_on, lost_traffic, release_spare
 from slipway.rollout.plan import (
     Fill,
     Measure,
@@ -37,8 +37,6 @@ from slipway.rollout.verbs import answer_request
 from slipway.rollout.verdict import Verdict
 from slipway.rollout.web_switch import follow_web
 
-# The stored clock lags by at most this many seconds; a write in each tick would be a live figure.
-CHECKPOINT = 60.0
 # The first that moves ends the tick. What a person asks wins over all else.
 _RULES = (answer_request, lost_traffic, follow_web, take_up, go_on, release_spare)
 
@@ -97,7 +95,7 @@ def _conclude(situation: Situation, recalled: Recalled, move: Move) -> Decision:
     state = replace(move.state, waiting=move.state.base is None and bool(_named(snapshot)))
     notes = list(move.notes)
     state = _with_epoch(state, before, recalled, snapshot, notes)
-    memory = _clocks(situation.memory, before, state)
+    memory = clocks.belonging(situation.memory, state, Clock())
     condition = conditions.condition_of(dataclasses.replace(situation, state=state))
     state = with_notes(replace(state, condition=condition), notes, snapshot.now)
     # A condition is no decision: people are told, history is not.
@@ -151,35 +149,13 @@ def _with_epoch(
     return replace(state, epoch=max(seen, state.epoch) + 1) if changed or strange else state
 
 
-def _clocks(memory: Memory, before: State, state: State) -> Memory:
-    clock = memory.clock
-    if phase_key(before) != phase_key(state):
-        clock = Clock(0.0, clock.spare)
-        memory = dataclasses.replace(memory, unready=0.0)
-    if _spare_key(before) != _spare_key(state):
-        clock = Clock(clock.phase, 0.0)
-        memory = dataclasses.replace(memory, unready=0.0, flaps=0, was_ready=False)
-    return dataclasses.replace(memory, clock=clock)
-
-
-def _spare_key(state: State) -> tuple[object, ...]:
-    spare = state.spare
-    return (spare.role, spare.slot, spare.release.digest) if spare else ()
-
-
 def _stored(state: State, recalled: Recalled, memory: Memory) -> tuple[State, bool]:
     """The state to store, and whether it is worth a write."""
     before = recalled.state
     moved = recalled.rebuilt or replace(state, clock=before.clock) != before
-    clock = memory.clock
-    counts = state.spare is not None or state.phase in ("preparing", "shadow", "canary", "promoted")
-    late = counts and (
-        clock.phase - before.clock.phase >= CHECKPOINT
-        or clock.spare - before.clock.spare >= CHECKPOINT
-    )
-    if not (moved or late):
+    if not moved and not clocks.checkpoint_due(before, memory):
         return before, False
-    return replace(state, clock=Clock(round(clock.phase, 1), round(clock.spare, 1))), True
+    return replace(state, clock=clocks.stored_clock(memory)), True
 
 
 def _hands_off(snapshot: Snapshot, problem: Problem) -> Decision:

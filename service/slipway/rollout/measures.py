@@ -104,13 +104,15 @@ class PairSums:
         """With more pairs; both arrays are finite and of one length."""
         if not len(control):
             return self
-        if not self.pairs:
-            spread = float(control.std())
-            start = PairSums(float(control.mean()), spread if 0 < spread < np.inf else 1.0)
-            return start._plus(control, candidate)
-        return self._plus(control, candidate)
+        # Absurd answers make infinities, and those make no verdict.
+        with np.errstate(all="ignore"):
+            start = self
+            if not self.pairs:
+                spread = float(control.std())
+                start = PairSums(float(control.mean()), spread if 0 < spread < np.inf else 1.0)
+            return start._summed(control, candidate)
 
-    def _plus(self, control: Floats, candidate: Floats) -> PairSums:
+    def _summed(self, control: Floats, candidate: Floats) -> PairSums:
         s = (control - self.origin) / self.unit
         c = (candidate - self.origin) / self.unit
         powers_s, powers_c = np.vander(s, 5, increasing=True), np.vander(c, 5, increasing=True)
@@ -164,10 +166,12 @@ class Earlier:
 class Window:
     """All that was measured since every serving router had loaded `epoch`.
 
-    `seconds` and `looks` count time that was observed; `older` sums the latency intervals before
-    the last MAX_INTERVALS; `dropped` counts intervals thrown away for both sides because a series
-    was missing or impossible, `unmatched` answers whose pair was not found. `quantiles` are the
-    inner edges of 24 equal parts of the control's answers here, for the steps to come.
+    `seconds` and `looks` count time that was observed. `latency` sums all intervals from the
+    policy's settling time on, `intervals` are the last MAX_INTERVALS of those. `dropped` counts
+    intervals thrown away for both sides because a series was missing or impossible, `unmatched`
+    answers whose pair was not found. `quantiles` are the inner edges of 24 equal parts of the
+    control's answers here, for the steps to come. `keyed`: requests keep their slot by a key, so
+    the split of the requests follows the users.
     """
 
     epoch: int
@@ -177,7 +181,7 @@ class Window:
     looks: int = 0
     counts: Counts = Counts()
     worst: tuple[Counts, ...] = ()
-    older: Interval | None = None
+    latency: Interval | None = None
     intervals: tuple[Interval, ...] = ()
     pairs: PairSums | None = None
     groups: GroupSums | None = None
@@ -185,3 +189,4 @@ class Window:
     quantiles: tuple[float, ...] = ()
     dropped: int = 0
     unmatched: int = 0
+    keyed: bool = False

@@ -23,7 +23,7 @@ from slipway.rollout.plan import watched
 from slipway.rollout.readiness import serving, why_not_ready
 from slipway.rollout.reasons import reason_of_pod
 from slipway.rollout.situation import Situation
-from slipway.rollout.state import Condition, Phase, Placement, State
+from slipway.rollout.state import Condition, Phase, Placement
 from slipway.rollout.verdict import Outcome
 
 
@@ -120,8 +120,11 @@ def next_step(
     situation: Situation, candidate: Placement, told: Said, *, full: bool = False
 ) -> Move:
     """The next canary step, or all traffic after the last one."""
-    state = situation.state
+    state, window = situation.state, situation.snapshot.window
     step = state.step + 1 if state.phase == "canary" else 0
+    if state.phase == "shadow" and window and window.epoch == state.epoch and window.quantiles:
+        # Stable's quantiles of the shadow are the canary's edges, whoever restarts meanwhile.
+        state = replace(state, edges=window.quantiles)
     if full or step >= len(state.policy.steps):
         return promote(state, candidate, told)
     return to_step(state, candidate, step, told)
@@ -217,8 +220,3 @@ _RULES: dict[Phase, Callable[[Situation], Move | None]] = {
     "canary": _measured,
     "promoted": _promoted,
 }
-
-
-def phase_key(state: State) -> tuple[object, ...]:
-    """What a phase's clock belongs to: when any of it changes, the clock begins anew."""
-    return state.phase, state.step, state.weight, state.candidate and state.candidate.release.digest

@@ -110,6 +110,8 @@ _Rule = tuple[Callable[[float], bool], str]
 _SHARE: _Rule = (lambda v: 0 < v <= 100, "above 0 and at most 100 percent")
 _TIME: _Rule = (lambda v: 0 <= v <= 30 * _DAY, "from 0 to 2592000 seconds")
 _MORE: _Rule = (lambda v: 0 < v <= _DAY, "above 0 and at most 86400 seconds")
+# The router answers within a minute whatever it is told.
+_TIMEOUT: _Rule = (lambda v: 0.1 <= v <= 60, "from 0.1 to 60 seconds")
 _COUNT: _Rule = (lambda v: 1 <= v <= 10_000, "from 1 to 10000")
 _PART: _Rule = (lambda v: 0 < v < 1, "above 0 and below 1")
 _LEVEL: _Rule = (lambda v: 1e-6 <= v <= 0.2, "from 0.000001 to 0.2")
@@ -130,8 +132,8 @@ RULES: dict[str, _Rule] = {
     "deadline": _TIME,
     "deadlineFactor": (lambda v: 1 <= v <= 100, "from 1 to 100"),
     "replicas": (lambda v: 1 <= v <= 1000, "from 1 to 1000"),
-    "timeouts.candidate": _MORE,
-    "timeouts.total": _MORE,
+    "timeouts.candidate": _TIMEOUT,
+    "timeouts.total": _TIMEOUT,
     "gates.errors.limit": _PART,
     "gates.errors.budget": _PART,
     "gates.errors.ceiling": _PART,

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from slipway.rollout import gates
+from slipway.rollout import clocks, gates
 from slipway.rollout.plan import acked_by_all, measure_of
 from slipway.rollout.policy import Policy
 from slipway.rollout.readiness import ready_gate, settled
 from slipway.rollout.snapshot import Memory, Snapshot
-from slipway.rollout.state import Clock, State
+from slipway.rollout.state import State
 from slipway.rollout.verdict import Outcome, Verdict
-
-# A process that was stopped for an hour has not watched for an hour.
-_MOST_TICKS = 5
 
 
 @dataclass(frozen=True)
@@ -59,11 +55,11 @@ def situation_of(snapshot: Snapshot, state: State, policy: Policy | None) -> Sit
     frozen = measured is not None and not (
         settled(snapshot, measured.candidate) and settled(snapshot, measured.control)
     )
-    memory = _counted(snapshot, state, acked=acked, frozen=frozen)
+    memory = clocks.counted(snapshot, state, runs=acked and not frozen and not state.paused)
     tested = state.candidate or (measured.candidate if measured else None)
     ready = ready_gate(snapshot, tested, state.policy, memory) if tested else None
     if not frozen:
-        memory = _flapping(memory, state, ready)
+        memory = clocks.with_readiness(memory, state, ready)
         ready = ready_gate(snapshot, tested, state.policy, memory) if tested else None
     verdicts: tuple[Verdict, ...] = ()
     if measured is not None:
@@ -111,27 +107,3 @@ def _pending(snapshot: Snapshot, state: State) -> bool:
     ):
         return False
     return found is None or found.mark != desired.mark
-
-
-def _counted(snapshot: Snapshot, state: State, *, acked: bool, frozen: bool) -> Memory:
-    """The memory with the time since the last tick; the first tick takes up the stored clock."""
-    memory = snapshot.memory or Memory(clock=state.clock)
-    most = _MOST_TICKS * state.policy.tick
-    passed = snapshot.elapsed if math.isfinite(snapshot.elapsed) else 0.0
-    passed = min(max(passed, 0.0), most) if snapshot.memory else 0.0
-    runs = acked and not frozen and not state.paused
-    clock = Clock(
-        phase=memory.clock.phase + (passed if runs else 0.0),
-        spare=memory.clock.spare + passed,
-    )
-    return replace(memory, clock=clock, unready=memory.unready + (passed if runs else 0.0))
-
-
-def _flapping(memory: Memory, state: State, ready: Verdict | None) -> Memory:
-    """Count how often the candidate stops being ready, and for how long it is not."""
-    if state.phase not in ("shadow", "canary", "promoted") or ready is None:
-        return replace(memory, unready=0.0, flaps=0, was_ready=False)
-    if ready.outcome is Outcome.PASS:
-        return replace(memory, unready=0.0, was_ready=True)
-    flaps = memory.flaps + (1 if memory.was_ready else 0)
-    return replace(memory, flaps=flaps, was_ready=False)

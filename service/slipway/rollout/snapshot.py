@@ -97,6 +97,7 @@ class Memory:
     """What one controller process remembers from tick to tick and loses with itself.
 
     `unready` counts seconds without a ready candidate, `flaps` how often it went from ready to not.
+    `phase_of` and `spare_of` say what the clocks belong to.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -104,6 +105,8 @@ class Memory:
     flaps: int = 0
     was_ready: bool = False
     told: frozenset[str] = frozenset()
+    phase_of: tuple[object, ...] = ()
+    spare_of: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)

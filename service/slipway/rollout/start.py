@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import replace
 
 from slipway.models.release import Release
@@ -95,7 +96,7 @@ def _unfit(state: State, release: Release, policy: Policy | None) -> Condition |
             "Refused",
             f"{named(release)} was stopped or left before; write the reference again, or `retry`",
         )
-    if len(release.to_json()) > MAX_LOCK:
+    if len(msgspec.json.encode(release)) > MAX_LOCK:
         return Condition(
             "InvalidConfig", f"the release lock of {named(release)} is over {MAX_LOCK} bytes"
         )

@@ -9,7 +9,7 @@ import msgspec
 
 from slipway.cluster.protocol import Document
 from slipway.errors import InvalidConfig
-from slipway.models.reference import PickleFile, parse_reference
+from slipway.models.reference import PickleFile, RunModel, parse_reference
 from slipway.rollout.snapshot import BadRequest, Desired, Problem, Request, Verb
 
 RUN_ID, URI = "MODEL_RUN_ID", "MODEL_URI"
@@ -36,8 +36,12 @@ def read_desired(document: Document | None) -> Desired:
     except InvalidConfig as error:
         name = RUN_ID if run_id else URI
         return Desired(mark=mark, problem=Problem("InvalidConfig", f"{name}: {error.message}"))
+    message = ""
     if isinstance(parsed, PickleFile):
         message = "a pickle file cannot be rolled out; log the model to MLflow"
+    elif run_id and not isinstance(parsed, RunModel):
+        message = f"{RUN_ID} must be a run id; other references belong into {URI}"
+    if message:
         return Desired(mark=mark, problem=Problem("InvalidConfig", message))
     return Desired(reference=reference, mark=mark)
 

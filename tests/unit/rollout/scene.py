@@ -15,6 +15,7 @@ from slipway.cluster.protocol import SLOTS, Document, Pod, SlotName, Workload
 from slipway.models.release import Release
 from slipway.rollout.decide import Decision, decide
 from slipway.rollout.measures import Counts, Window
+from slipway.rollout.plan import routing_of
 from slipway.rollout.policy import PRESETS, Policy
 from slipway.rollout.snapshot import (
     Desired,
@@ -222,11 +223,14 @@ class Scene:
         known = [p.release for p in (state.stable, state.spare) if p]
         return next(r for r in known if r.digest == digest)
 
-    def settle(self, *, most: int = 50) -> None:
-        """Tick until nothing is written any more."""
+    def settle(self, *, most: int = 60) -> None:
+        """Tick until nothing is written any more, three times in a row: the place follows late."""
+        quiet = 0
         for _ in range(most):
             decision = self.tick()
-            if not (decision.write or decision.routing or decision.fills):
+            busy = decision.write or decision.routing or decision.fills
+            quiet = 0 if busy else quiet + 1
+            if quiet == 3:
                 return
         raise AssertionError("it does not come to rest")
 
@@ -237,7 +241,21 @@ class Scene:
             row["digest"]: row["weight"] for row in self.routing["slots"].values() if row["weight"]
         }
 
-    def phases(self) -> list[str]:
+    def last_table(self) -> dict[str, Any]:
+        """The table that follows from the stored state."""
+        return routing_of(self.stored)
+
+    def last_state(self) -> State:
+        """The state of the last decision."""
+        assert self.last
+        assert self.last.state
+        return self.last.state
+
+    def phase(self) -> str:
+        """The stored phase; a method, as it changes between two looks."""
+        return self.stored.phase
+
+    def reasons(self) -> list[str]:
         """The history's reasons."""
         return [entry.reason for entry in self.stored.history]
 
