@@ -19,8 +19,8 @@ from pydantic_settings import BaseSettings
 from slipway import settings
 from slipway.models.release import Release
 from slipway.rollout import state_document
-from slipway.rollout.admin import ControllerStatus
 from slipway.rollout.state import State
+from slipway.rollout.status import ControllerStatus
 from slipway.rollout.wishes import _Control
 from slipway.settings import (
     ControllerSettings,

@@ -20,7 +20,7 @@ from slipway.cli.cluster_options import (
     Wait,
     cluster_of,
 )
-from slipway.cluster.protocol import Cluster
+from slipway.cluster.kube import KubeCluster
 from slipway.logs import configure_cli
 from slipway.rollout.remote import read_status, wait_for_rest
 from slipway.rollout.status import ReleaseStatus, Status
@@ -55,11 +55,11 @@ def status(
     configure_cli()
     settings = read_settings(ClusterSettings, namespace=namespace, fullname=name)
     cluster = cluster_of(settings, context, kubeconfig)
-    found = wait_and_tell(cluster, timeout) if wait else read_status(cluster, datetime.now(UTC))
+    found = wait_and_tell(cluster, timeout) if wait else _look(cluster)
     typer.echo(shown(found, output), nl=False)
 
 
-def wait_and_tell(cluster: Cluster, seconds: float) -> Status:
+def wait_and_tell(cluster: KubeCluster, seconds: float) -> Status:
     """Wait for the desired model to have all traffic; each change is a line on stderr."""
     last = ""
 
@@ -70,7 +70,11 @@ def wait_and_tell(cluster: Cluster, seconds: float) -> Status:
             typer.echo(line, err=True)
         last = line
 
-    return wait_for_rest(lambda: read_status(cluster, datetime.now(UTC)), seconds, tell)
+    return wait_for_rest(lambda: _look(cluster), seconds, tell)
+
+
+def _look(cluster: KubeCluster) -> Status:
+    return read_status(cluster, datetime.now(UTC), cluster.live_status())
 
 
 def shown(found: Status, output: Output) -> str:

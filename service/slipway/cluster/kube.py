@@ -35,8 +35,9 @@ from slipway.errors import Conflict, SlipwayError, Unavailable
 
 API_PORT = 9696
 ADMIN_PORTS: Mapping[Part, int] = {"blue": 9697, "green": 9697, "router": 9698}
-# Events are for people; a slow events API must not hold up what they tell of.
-EVENT_TIMEOUT = 2.0
+CONTROLLER_PORT = 9699
+# Seconds for what is for people only: it must not hold up what it tells of.
+SOON = 2.0
 
 
 def wall_clock() -> datetime:
@@ -139,6 +140,14 @@ class KubeCluster:
         except SlipwayError:
             return
 
+    def live_status(self) -> Json | None:
+        """What the controller itself says at this moment; None where it cannot be reached."""
+        path = f"{self._named('controller')}:{CONTROLLER_PORT}/proxy/status"
+        try:
+            return self._api.get("services", path, timeout=SOON)
+        except SlipwayError:
+            return None
+
     def _named(self, part: str) -> str:
         return f"{self._fullname}-{part}"
 
@@ -206,12 +215,12 @@ class KubeCluster:
             "count": count,
         }
         try:
-            self._api.create("events", body, timeout=EVENT_TIMEOUT)
+            self._api.create("events", body, timeout=SOON)
         except Conflict:
             # It happened before: in this process, or in one that we know nothing of.
             count = max(2, count)
             again = {"lastTimestamp": now, "count": count}
-            self._api.patch("events", name, again, timeout=EVENT_TIMEOUT)
+            self._api.patch("events", name, again, timeout=SOON)
         self._events[name] = count
 
 

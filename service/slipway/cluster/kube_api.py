@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from slipway.errors import AccessDenied, Conflict, InvalidConfig, SlipwayError, Unavailable
 
-Kind = Literal["configmaps", "pods", "events", "deployments", "leases"]
+Kind = Literal["configmaps", "pods", "services", "events", "deployments", "leases"]
 Verb = Literal["get", "list", "create", "update", "patch"]
 Json = dict[str, Any]
 
@@ -26,6 +26,7 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 _GROUPS: dict[Kind, str] = {
     "configmaps": "/api/v1",
     "pods": "/api/v1",
+    "services": "/api/v1",
     "events": "/api/v1",
     "deployments": "/apis/apps/v1",
     "leases": "/apis/coordination.k8s.io/v1",
@@ -58,9 +59,9 @@ class KubeApi:
         self.namespace = namespace
         self._timeout = timeout
 
-    def get(self, kind: Kind, name: str) -> Json | None:
+    def get(self, kind: Kind, name: str, *, timeout: float | None = None) -> Json | None:
         """The object, None if there is none."""
-        return self._request("get", kind, name)
+        return self._request("get", kind, name, timeout=timeout)
 
     def select(self, kind: Kind, selector: str) -> list[Json]:
         """All objects with these labels."""

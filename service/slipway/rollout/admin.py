@@ -5,25 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from slipway.metrics import ControllerMetrics
 from slipway.rollout.loop import Loop
-from slipway.rollout.status import Status, status_of
+from slipway.rollout.status import ControllerStatus, status_of
 from slipway.status_server import Answer, document
 
 # Seconds without a turn after which the loop is taken for dead: longer than any turn's requests.
 STUCK = 120.0
-
-
-class ControllerStatus(msgspec.Struct, frozen=True):
-    """/status: who answers, whether it leads, what its last turn failed by, and what it saw."""
-
-    pod: str
-    leads: bool
-    error: str
-    rollout: Status | None
 
 
 def answers(

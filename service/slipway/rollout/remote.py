@@ -25,7 +25,7 @@ from slipway.errors import (
 from slipway.models.reference import RunModel, parse_reference
 from slipway.rollout.snapshot import Desired, Newer, Request, SlotView, Snapshot
 from slipway.rollout.state_document import read_state
-from slipway.rollout.status import Status, outcome_of, status_of
+from slipway.rollout.status import Status, outcome_of, status_of, with_live
 from slipway.rollout.wishes import (
     REQUEST_KEY,
     REQUESTED_AT,
@@ -41,8 +41,11 @@ POLL = 1.0
 GRACE = 10.0
 
 
-def read_status(cluster: Cluster, now: datetime) -> Status:
-    """The rollout as the documents and the slots' pods tell it; raises NotInstalled."""
+def read_status(cluster: Cluster, now: datetime, live: object = None) -> Status:
+    """The rollout as the documents and the slots' pods tell it; raises NotInstalled.
+
+    `live` is the controller's own /status, if it was had.
+    """
     state, model = cluster.read("state"), cluster.read("model")
     if state is None and model is None:
         raise _nothing_here()
@@ -51,7 +54,7 @@ def read_status(cluster: Cluster, now: datetime) -> Status:
         raise InvalidConfig(f"the state has the newer schema {stored.schema}; update this slipway")
     slots = {slot: SlotView(None, cluster.workload(slot)) for slot in SLOTS}
     snapshot = Snapshot(now=now, stored=stored, desired=read_desired(model), slots=slots)
-    return status_of(snapshot)
+    return with_live(status_of(snapshot), live)
 
 
 def write_desired(cluster: Cluster, reference: str, now: datetime) -> Desired:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from slipway.cluster.protocol import SlotName
 from slipway.models.release import Release
@@ -84,6 +85,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Entry, ...]
 
 
+class ControllerStatus(msgspec.Struct, frozen=True):
+    """/status: who answers, whether it leads, what its last turn failed by, and what it saw."""
+
+    pod: str
+    leads: bool
+    error: str
+    rollout: Status | None
+
+
 def status_of(snapshot: Snapshot, decision: Decision | None = None) -> Status:
     """The status of a snapshot, after the decision about it where there is one."""
     stored = snapshot.stored if isinstance(snapshot.stored, State) else None
@@ -113,8 +123,22 @@ def status_of(snapshot: Snapshot, decision: Decision | None = None) -> Status:
     )
 
 
+def with_live(status: Status, document: object) -> Status:
+    """With what only the controller knows, if its /status is about the same routing table."""
+    try:
+        live = msgspec.convert(document, ControllerStatus).rollout
+    except msgspec.ValidationError:
+        return status
+    if live is None or (live.epoch, live.phase) != (status.epoch, status.phase):
+        return status
+    return replace(status, why=live.why, gates=live.gates, routers=live.routers)
+
+
 def outcome_of(status: Status) -> Outcome:
-    """Where a wait for the desired reference stands."""
+    """Where a wait for the desired reference stands.
+
+    It is done when every router has loaded the table, as far as that is known.
+    """
     if not status.desired.taken_up:
         if status.desired.problem:
             return "unusable"
@@ -122,7 +146,8 @@ def outcome_of(status: Status) -> Outcome:
             return "unusable"
         return "waiting" if status.desired.reference else "done"
     if status.phase in ("idle", "promoted"):
-        return "done"
+        behind = any(router.loaded_epoch != status.epoch for router in status.routers)
+        return "waiting" if behind else "done"
     return "aborted" if status.phase == "aborted" else "waiting"
 
 

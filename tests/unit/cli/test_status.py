@@ -11,9 +11,9 @@ from tests.controller_place import ControllerPlace
 from tests.unit.rollout.scene import release
 
 from slipway.cli.status import Output, shown
-from slipway.rollout.admin import ControllerStatus, answers
+from slipway.rollout.admin import answers
 from slipway.rollout.remote import read_status
-from slipway.rollout.status import Status
+from slipway.rollout.status import ControllerStatus, Status
 
 
 @pytest.fixture

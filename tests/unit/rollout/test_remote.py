@@ -20,6 +20,7 @@ from slipway.errors import (
     Unavailable,
     Unresolvable,
 )
+from slipway.rollout.admin import answers
 from slipway.rollout.remote import (
     TRIES,
     read_status,
@@ -41,10 +42,15 @@ def place() -> ControllerPlace:
     return place
 
 
+def live(place: ControllerPlace) -> object:
+    """The controller's own word, through JSON as a verb gets it."""
+    return json.loads(answers(place.loop, place.metrics, "pod")["/status"]()[2])
+
+
 def wait(place: ControllerPlace, seconds: float = 100.0) -> Status:
     """Wait as a verb does, while the controller works on."""
     return wait_for_rest(
-        lambda: read_status(place.view(), place.clock.now()),
+        lambda: read_status(place.view(), place.clock.now(), live(place)),
         seconds,
         lambda _: None,
         monotonic=place.clock.monotonic,
@@ -138,15 +144,14 @@ def test_waiting_does_not_take_the_old_rollouts_end_for_the_new_ones(
 
 
 def test_waiting_for_a_rollout_that_is_aborted_says_why(place: ControllerPlace) -> None:
-    place.want("models:/ride/2")
-    place.tick(2)
-
     def fail() -> None:
         workload = place.store.workloads["green"]
-        failing = dataclasses.replace(workload, failed=True, why="ImagePullBackOff: no image")
-        place.store.workloads["green"] = failing
+        place.store.workloads["green"] = dataclasses.replace(
+            workload, failed=True, settled=True, why="ImagePullBackOff: no image"
+        )
 
     place.cluster.settle = fail  # type: ignore[method-assign]
+    place.want("models:/ride/2")
     with pytest.raises(RolloutAborted, match="ImagePullBackOff"):
         wait(place)
 
@@ -170,7 +175,9 @@ def test_an_old_condition_does_not_end_the_wait_for_a_good_reference(
     assert wait(place).condition is None
 
 
-def test_waiting_has_an_end(place: ControllerPlace) -> None:
+def test_waiting_has_an_end_and_all_traffic_means_that_the_routers_have_it(
+    place: ControllerPlace,
+) -> None:
     place.routers.stuck.add("10.0.3.1:9698")
     place.want("models:/ride/2")
     with pytest.raises(TimedOut, match="not within 30 s; the phase is"):
@@ -206,3 +213,14 @@ def test_before_the_controllers_first_tick_there_is_a_status_too() -> None:
     place = ControllerPlace()
     status = read_status(place.view(), place.clock.now())
     assert (status.phase, status.stable, outcome_of(status)) == ("idle", None, "done")
+
+
+def test_what_the_controller_says_about_another_table_is_left_out(place: ControllerPlace) -> None:
+    old = live(place)
+    place.want("models:/ride/2")
+    place.rest()
+    assert read_status(place.view(), place.clock.now(), old).routers == ()
+    assert read_status(place.view(), place.clock.now(), live(place)).routers
+    documents: list[object] = [None, {}, {"rollout": 1}, []]
+    for nonsense in documents:
+        assert read_status(place.view(), place.clock.now(), nonsense).routers == ()
