@@ -22,6 +22,7 @@ from slipway.rollout.resolving import Resolving
 from slipway.rollout.snapshot import Request, Verb
 from slipway.rollout.state import State
 from slipway.rollout.state_document import read_state
+from slipway.router.table import parse_table
 
 TICK = 2.0
 
@@ -70,7 +71,10 @@ class FakeRouters:
         for pod in workload.pods if workload else ():
             self.loaded.setdefault(pod.admin, {"epoch": 0, "slots": {}})
             if document and pod.admin not in self.stuck:
-                self.loaded[pod.admin] = json.loads(document.data[ROUTING_KEY])
+                text = document.data[ROUTING_KEY]
+                # A router would refuse what does not add up.
+                parse_table(text.encode())
+                self.loaded[pod.admin] = json.loads(text)
 
     def get_all(self, addresses: list[str], path: str) -> Mapping[str, bytes]:
         """Their statuses."""

@@ -22,9 +22,11 @@ from slipway.rollout import state_document
 from slipway.rollout.state import State
 from slipway.rollout.status import ControllerStatus
 from slipway.rollout.wishes import _Control
+from slipway.router.table import Table
 from slipway.settings import (
     ControllerSettings,
     ModelSettings,
+    RouterSettings,
     ScoreSettings,
     ServeSettings,
     variable_of,
@@ -38,6 +40,7 @@ KINDS: dict[str, type[BaseSettings]] = {
     "serve": ServeSettings,
     "score": ScoreSettings,
     "controller": ControllerSettings,
+    "router": RouterSettings,
 }
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 
@@ -74,6 +77,7 @@ def schemas() -> dict[str, Any]:
     return {
         "release.json": msgspec.json.schema(Release),
         "request.json": msgspec.json.schema(_Control),
+        "routing.json": msgspec.json.schema(Table),
         "sample.json": msgspec.json.schema(Page),
         "state.json": _state(),
         "status.json": msgspec.json.schema(ControllerStatus),

@@ -18,6 +18,7 @@ from slipway.clients.tables import Store
 from slipway.examples.synthetic import Recipe, write_month
 from slipway.models.obtain import obtain
 from slipway.rollout.admin import answers
+from slipway.router.table import table_of
 from slipway.settings import ModelSettings, read_settings
 from slipway.web.sample import SampleRing
 
@@ -45,8 +46,11 @@ def test_real_documents_fit_their_schemas(ride_model: Path, tmp_path: Path) -> N
     ring = SampleRing("pod", loaded.release.digest, 10_000)
     ring.add("pair", "key", [1.5], "live")
     page = ring.after()
+    digest = loaded.release.digest
+    routing = table_of(1, ("blue", digest), ("green", digest), weight=500, shadow=10_000)
     documents = {
         "release.json": json.loads(loaded.release.to_json()),
+        "routing.json": json.loads(routing.to_json()),
         "summary.json": run(job, loaded, Store()).summary,
         "sample.json": {
             name: getattr(page, name) for name in ("pod", "digest", "next", "lost", "rows")
@@ -82,7 +86,7 @@ def test_the_contract_names_every_metric() -> None:
 
 def test_metric_names_are_spelt_in_one_module_only() -> None:
     pod = "requests|request_seconds|prediction|release_info|in_flight"
-    spelt = re.compile(f'"slipway_({pod}|rollout_|gate_|decisions)')
+    spelt = re.compile(f'"slipway_({pod}|router_|rollout_|gate_|decisions)')
     homes = [
         path.name
         for path in (ROOT / "service").rglob("*.py")

@@ -96,6 +96,13 @@ PURE = [
             "wishes",
         )
     ),
+    "router/access_log.py",
+    "router/choice.py",
+    "router/front_conf.py",
+    "router/nginx_conf.py",
+    "router/route_conf.py",
+    "router/table.py",
+    "router/wanted.py",
 ]
 PURE_LIBRARIES = {"numpy", "msgspec", "yaml", "pandas", "pyarrow"}
 PURE_STANDARD = {

@@ -38,6 +38,12 @@ GATE_FIGURES = ("estimate", "lower", "upper", "limit", "samples")
 GATES = {figure: f"slipway_gate_{figure}" for figure in GATE_FIGURES}
 DECISIONS = "slipway_decisions"
 
+ROUTER_REQUESTS = "slipway_router_requests"
+ROUTER_SECONDS = "slipway_router_request_seconds"
+ROUTER_FALLBACKS = "slipway_router_fallbacks"
+ROUTER_SHADOW_DROPPED = "slipway_router_shadow_dropped"
+ROUTER_LOADED_EPOCH = "slipway_router_loaded_epoch"
+
 # For a release without a reference sample: 1, 2, 5 to 5,000.
 DEFAULT_PREDICTION_BUCKETS = tuple(digit * 10.0**power for power in range(4) for digit in (1, 2, 5))
 
@@ -180,6 +186,76 @@ class ControllerMetrics:
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The gauges, for the registry."""
         return self._gauges
+
+    def expose(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class RouterMetrics:
+    """What a router counts: all answers, by the slot that gave them.
+
+    The seconds are those spent on a slot's pods, retries included; nginx knows them to the
+    millisecond.
+    """
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        names = ("slot", "release")
+        self._requests = Counter(
+            ROUTER_REQUESTS,
+            "Answers of a slot, or of the router itself (slot none).",
+            (*names, "code", "source"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            ROUTER_SECONDS,
+            "Time from asking a slot to its answer.",
+            (*names, "source"),
+            buckets=LATENCY_BUCKETS,
+            registry=self._registry,
+        )
+        self._fallbacks = Counter(
+            ROUTER_FALLBACKS,
+            "Requests that the candidate failed, and whether stable could answer them.",
+            ("reason", "outcome"),
+            registry=self._registry,
+        )
+        self._dropped = Counter(
+            ROUTER_SHADOW_DROPPED,
+            "Copies for the shadow that were not sent, as too many were under way.",
+            registry=self._registry,
+        )
+        self._epoch = Gauge(
+            ROUTER_LOADED_EPOCH, "The epoch of the routing table in force.", registry=self._registry
+        )
+        ProcessCollector(registry=self._registry)
+
+    def answered(
+        self, slot: str, release: str, code: str, source: str, seconds: float | None
+    ) -> None:
+        """Count an answer; `seconds` is None if no pod was asked."""
+        self._requests.labels(slot, release, code, source).inc()
+        if seconds is not None:
+            self._seconds.labels(slot, release, source).observe(seconds)
+
+    def fell_back(self, reason: str, outcome: str) -> None:
+        """Count a request that the candidate failed."""
+        self._fallbacks.labels(reason, outcome).inc()
+
+    def dropped(self) -> None:
+        """Count a copy that was not sent."""
+        self._dropped.inc()
+
+    def loaded(self, epoch: int) -> None:
+        """Set the epoch in force."""
+        self._epoch.set(epoch)
+
+    def forget(self, release: str) -> None:
+        """Drop a release's series: a router outlives many releases."""
+        for metric in (self._requests, self._seconds):
+            metric.remove_by_labels({"release": release})
 
     def expose(self) -> bytes:
         """The metrics in Prometheus's text format."""

@@ -170,6 +170,37 @@ class ScoreSettings(ModelSettings):
     """Folder or S3 prefix under which the partitions are written."""
 
 
+class RouterSettings(ClusterSettings):
+    """`slipway router`."""
+
+    router_host: str = "0.0.0.0"  # noqa: S104 - as above
+    """The address to listen on."""
+    router_port: int = Field(9696, ge=1, le=65535)
+    """The API's port: what users talk to."""
+    router_admin_port: int = Field(9698, ge=0, le=65535)
+    """The agent's port: /status, /metrics, /livez, /readyz."""
+    router_dir: Path = Path("/run/slipway-router")
+    """Where nginx has its configurations, sockets and logs; in memory, if possible."""
+    router_nginx: str = "nginx"
+    """The nginx to run: a name or a path."""
+    router_poll_seconds: float = Field(1.0, ge=0.05, le=60)
+    """Seconds between two looks at the routing document and the pods."""
+    router_drain_seconds: float = Field(20.0, ge=0, le=600)
+    """Seconds that requests in flight get after SIGTERM."""
+    router_client_seconds: int = Field(5, ge=1, le=60)
+    """Seconds for a request's head to arrive, and between two pieces of its body."""
+    router_max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 30)
+    """Bytes in one request's body."""
+    router_shadow_connections: int = Field(64, ge=1, le=4096)
+    """Copies for the shadow that may be under way at once; the rest is dropped and counted."""
+    router_connections: int = Field(4096, ge=64, le=65536)
+    """Connections of each nginx worker; a client that is being answered needs two."""
+    router_workers: int = Field(1, ge=1, le=64)
+    """Workers of each of the two nginx masters; one answers some thousand requests a second."""
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    """The least important level that is logged."""
+
+
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 
 

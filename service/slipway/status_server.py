@@ -65,9 +65,14 @@ class StatusServer(socketserver.ThreadingMixIn, HTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve on a thread, or hang up when too many are being served."""
-        if self._places.acquire(blocking=False):
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
             super().process_request(request, client_address)
-        else:
+        except RuntimeError:
+            # No thread could be started; the next probe comes soon.
+            self._places.release()
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -103,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         del message, explain
         # A method other than GET is refused with 501 by the base class.
         code = 405 if code == 501 else code
-        detail = f"GET {', '.join(self.server.answers)} are answered here"
+        detail = f"GET is answered at {', '.join(self.server.answers)}"
         problem = {"type": "about:blank", "status": code, "detail": detail}
         self._send(code, "application/problem+json", msgspec.json.encode(problem))
 
