@@ -13,7 +13,7 @@ from tests.waiting import until
 
 from slipway.cluster.kube import KubeCluster
 from slipway.cluster.kube_api import Place, connect
-from slipway.cluster.protocol import Document, Event, Filling, SlotName
+from slipway.cluster.protocol import SLOTS, Document, Event, Filling, SlotName
 from slipway.errors import AccessDenied, InvalidConfig, Unavailable
 
 DIGEST = "sha256:" + "a" * 64
@@ -192,6 +192,59 @@ def test_D17_the_slots_document_comes_before_its_template(
     assert document.data["MODEL_DIGEST"] == DIGEST
     assert workload is not None
     assert workload.digest == ""
+
+
+def test_R51_the_controllers_own_role_is_enough(
+    kube_world: KubeWorld, cluster: KubeCluster
+) -> None:
+    """Each object by its name, as the chart's Role gives it; nothing else may be touched."""
+    kube_world.install()
+    kube_world.unbind()
+    kube_world.server.ask(
+        "POST",
+        f"/apis/rbac.authorization.k8s.io/v1/namespaces/{kube_world.namespace}/roles",
+        {"metadata": {"name": "controller"}, "rules": RULES},
+    )
+    kube_world.bind("controller", "Role")
+    assert cluster.hold_lease("a", 15)
+    assert cluster.hold_lease("a", 15)
+    for name in ("model", "policy", "control", "state", "routing", "blue", "green"):
+        assert cluster.read(name) is None
+    for document in (Document("state", {"x": "1"}), Document("routing", {"x": "1"})):
+        written = cluster.write(document)
+        cluster.write(Document(document.name, {"x": "2"}, {}, written.version))
+    for slot in SLOTS:
+        cluster.fill(slot, FILLING, 1)
+        cluster.fill(slot, Filling("{}", "", "s3://other", "sha256:" + "b" * 64), 0)
+        assert cluster.workload(slot) is not None
+    assert cluster.workload("router") is None
+    cluster.record(Event("Started", "x"))
+    cluster.record(Event("Started", "x"))
+    assert len(kube_world.events()) == 1
+    with pytest.raises(AccessDenied):
+        cluster.write(Document("model", {}, {}, "1"))
+
+
+def named(*parts: str) -> list[str]:
+    return [f"{FULLNAME}-{part}" for part in parts]
+
+
+def rule(group: str, resource: str, verbs: str, *names: str) -> dict[str, list[str]]:
+    found = {"apiGroups": [group], "resources": [resource], "verbs": verbs.split()}
+    return {**found, "resourceNames": named(*names)} if names else found
+
+
+RULES = [
+    rule("", "configmaps", "get", "model", "policy", "control"),
+    rule("", "configmaps", "get patch", "state", "routing", *SLOTS),
+    rule("", "configmaps", "create"),
+    rule("apps", "deployments", "get patch", *SLOTS),
+    rule("apps", "deployments", "get", "router"),
+    rule("", "pods", "list"),
+    rule("coordination.k8s.io", "leases", "get update", "controller"),
+    rule("coordination.k8s.io", "leases", "create"),
+    rule("", "events", "create patch"),
+]
 
 
 def test_wrong_credentials_are_told_apart_from_missing_rights(kube_world: KubeWorld) -> None:
