@@ -204,6 +204,10 @@ class RouterProcess:
         # Sorted, the labels are code, release, slot, source.
         return {(s, src, code): int(n) for (code, _release, s, src), n in counts.items()}
 
+    def expect(self, answers: dict[tuple[str, str, str], int]) -> None:
+        """Wait until just these answers are counted: nginx logs them once they are given."""
+        until(lambda: self.answers() == answers, what=f"{answers}, not {self.answers()}")
+
     def requests(self) -> int:
         """Clients' requests counted: each is first asked of one slot only."""
         return sum(

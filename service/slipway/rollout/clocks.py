@@ -7,7 +7,8 @@ or one spare; after a write whose outcome was not seen, the stored state's clock
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from slipway.rollout.snapshot import Memory, Snapshot
 from slipway.rollout.state import Clock, State

@@ -77,7 +77,7 @@ def note_of(before: Condition | None, after: Condition | None, told: Sequence[No
 _CALM = ("Paused", "InsufficientData", "WaitsForPromote", "WaitsForWatch")
 
 
-def live_sentence(situation: Situation) -> str:
+def live_sentence(situation: Situation, condition: Condition | None) -> str:
     """What it waits for at this moment, with figures; for `status`, never stored."""
     state, snapshot = situation.state, situation.snapshot
     behind = [r.name for r in snapshot.routers if r.loaded_epoch != state.epoch]
@@ -87,7 +87,6 @@ def live_sentence(situation: Situation) -> str:
         return "a slot's pods are being replaced; time and counts wait"
     if situation.pending:
         return f"resolving {snapshot.desired.reference}"
-    condition = condition_of(situation)
     if condition and condition.reason != "InsufficientData":
         return condition.message
     unknown = [v for v in situation.judged if v.decides and v.outcome is Outcome.UNKNOWN]

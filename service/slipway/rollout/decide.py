@@ -96,14 +96,15 @@ def _conclude(situation: Situation, recalled: Recalled, move: Move) -> Decision:
     notes = list(move.notes)
     state = _with_epoch(state, before, recalled, snapshot, notes)
     memory = clocks.belonging(situation.memory, state, Clock())
-    condition = conditions.condition_of(dataclasses.replace(situation, state=state))
+    # The same facts under the new state: what it says about itself from now on.
+    after = dataclasses.replace(situation, state=state, acked=acked_by_all(state.epoch, snapshot))
+    condition = conditions.condition_of(after)
     state = with_notes(replace(state, condition=condition), notes, snapshot.now)
     # A condition is no decision: people are told, history is not.
     told = [*notes, *conditions.note_of(before.condition, condition, move.notes)]
-    acked = acked_by_all(state.epoch, snapshot)
     state, write = _stored(state, recalled, memory)
     table = routing_of(state)
-    fills = fills_of(state, snapshot, acked)
+    fills = fills_of(state, snapshot, after.acked)
     return Decision(
         state=state,
         memory=memory,
@@ -113,9 +114,9 @@ def _conclude(situation: Situation, recalled: Recalled, move: Move) -> Decision:
         events=tuple(Event(n.reason, n.message, n.warning) for n in told),
         notes=tuple(notes),
         verdicts=situation.judged,
-        measure=measure_of(state) if acked and not situation.frozen else None,
-        acked=acked,
-        why=conditions.live_sentence(dataclasses.replace(situation, state=state, acked=acked)),
+        measure=measure_of(state) if after.acked and not situation.frozen else None,
+        acked=after.acked,
+        why=conditions.live_sentence(after, condition),
     )
 
 
@@ -164,7 +165,7 @@ def _hands_off(snapshot: Snapshot, problem: Problem) -> Decision:
     event = Event(problem.reason, problem.message, warning=True)
     return Decision(
         state=None,
-        memory=dataclasses.replace(memory, told=memory.told | {problem.message}),
+        memory=replace(memory, told=memory.told | {problem.message}),
         events=() if told else (event,),
         why=problem.message,
     )

@@ -60,8 +60,15 @@ def _idle(situation: Situation) -> Move | None:
 
 
 def _resolving(situation: Situation) -> Move | None:
-    # What it led to was taken up before this rule, or it led nowhere: the condition says so.
-    return None if situation.pending else Move(replace(situation.state, phase="idle"))
+    # What it led to was taken up before this rule: so it led nowhere, or nothing is wanted.
+    if situation.pending:
+        return None
+    desired, found = situation.snapshot.desired, situation.snapshot.resolution
+    problem = desired.problem or (found.problem if found else None)
+    note = Note("AlreadyServing", "nothing new is wanted")
+    if problem:
+        note = Note(problem.reason, problem.message, warning=True)
+    return Move(replace(situation.state, phase="idle"), (note,))
 
 
 def _preparing(situation: Situation) -> Move | None:

@@ -13,7 +13,7 @@ from slipway.rollout.moves import Note, named, other_slot
 from slipway.rollout.plan import seen_epoch
 from slipway.rollout.policy import Policy
 from slipway.rollout.snapshot import Newer, Problem, Snapshot
-from slipway.rollout.state import Placement, State
+from slipway.rollout.state import Answered, Placement, State
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def recall(snapshot: Snapshot, policy: Policy | None) -> Recalled:
 
 def _rebuilt(snapshot: Snapshot, policy: Policy) -> Recalled:
     table = _Table(snapshot)
-    slot = table.heaviest()
+    slot = table.stable()
     if slot is not None and table.release(slot) is None:
         message = (
             f"the state is lost and the document of slot {slot}, which has the traffic, does not "
@@ -55,13 +55,25 @@ def _rebuilt(snapshot: Snapshot, policy: Policy) -> Recalled:
     spare = None
     if slot is not None and table.role(other_slot(slot)) == "warm":
         spare = _placed(other_slot(slot), snapshot, "warm")
-    state = State(epoch=seen_epoch(snapshot), stable=stable, spare=spare, policy=policy)
+    request = snapshot.request
+    state = State(
+        epoch=seen_epoch(snapshot),
+        stable=stable,
+        spare=spare,
+        policy=policy,
+        # Whether it was done is not known any more, and doing it twice is worse than asking twice.
+        answered=_unknown(request.id) if request else None,
+    )
     known = isinstance(snapshot.stored, Problem) or stable is not None
     told = f"{named(stable.release)} in slot {slot} is stable" if stable else "nothing is serving"
     why = "unreadable" if isinstance(snapshot.stored, Problem) else "gone"
     note = Note("Rebuilt", f"the state was {why} and is rebuilt: {told}; the history is lost",
                 stable.release if stable else None, warning=True)  # fmt: skip
     return Recalled(state, (note,) if known else (), rebuilt=True)
+
+
+def _unknown(request: str) -> Answered:
+    return Answered(request, "", accepted=False, message="the state was rebuilt; ask again")
 
 
 class _Table:
@@ -80,15 +92,19 @@ class _Table:
         """The role that the table names."""
         return self._member(slot, "role")
 
-    def heaviest(self) -> SlotName | None:
-        """The slot with the larger weight, None if none has any."""
-        found: SlotName | None = None
-        most = 0.0
-        for slot in SLOTS:
-            weight = self._member(slot, "weight")
-            if isinstance(weight, int) and weight > most:
-                found, most = slot, weight
-        return found
+    def stable(self) -> SlotName | None:
+        """The slot that the table calls stable, else the one with the larger weight.
+
+        A late step gives the candidate more weight than stable, and it is a candidate still.
+        """
+        weights = {slot: self._weight(slot) for slot in SLOTS}
+        called = [s for s in SLOTS if self.role(s) == "stable" and weights[s] > 0]
+        heaviest = max(SLOTS, key=weights.__getitem__)
+        return called[0] if called else heaviest if weights[heaviest] > 0 else None
+
+    def _weight(self, slot: str) -> float:
+        weight = self._member(slot, "weight")
+        return weight if isinstance(weight, int | float) and weight > 0 else 0.0
 
     def release(self, slot: SlotName) -> Release | None:
         """What the slot's document names, if it is what the table sends traffic to."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
+
 from slipway.cluster.protocol import SlotName, Workload
 from slipway.models.release import Release
 from slipway.rollout.measures import Window
@@ -92,15 +94,14 @@ class BadRequest:
     message: str
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(msgspec.Struct, frozen=True):
     """What one controller process remembers from tick to tick and loses with itself.
 
     `unready` counts seconds without a ready candidate, `flaps` how often it went from ready to not.
     `phase_of` and `spare_of` say what the clocks belong to.
     """
 
-    clock: Clock = field(default_factory=Clock)
+    clock: Clock = Clock()
     unready: float = 0.0
     flaps: int = 0
     was_ready: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,6 @@ from tests.unit.rollout.scene import PASS, UNKNOWN, Scene, release, serving
 from tests.unit.rollout.test_decide import rolling
 
 from slipway.rollout.decide import decide
-from slipway.rollout.state import Clock
 
 B = release("b")
 
@@ -99,5 +97,4 @@ def test_the_stored_clock_is_a_whole_lot_coarser_than_the_counted_one() -> None:
     scene.tick(20)
     assert scene.stored.clock == stored
     assert scene.memory
-    assert scene.memory.clock != Clock()
-    assert dataclasses.is_dataclass(scene.memory)
+    assert scene.memory.clock.phase > stored.phase + 30

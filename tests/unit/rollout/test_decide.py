@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.rollout.scene import FAIL, PASS, UNKNOWN, Scene, release, serving
 
@@ -526,6 +528,28 @@ def test_D16_a_table_edited_by_hand_is_put_back_with_a_higher_epoch() -> None:
     scene.routing = None
     scene.tick()
     assert scene.routing == scene.last_table()
+
+
+outcomes = st.lists(st.sampled_from(list(Outcome)), min_size=2, max_size=2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(outcomes, st.sampled_from(["shadow", "canary"]), st.integers(1, 4))
+def test_I10_no_gate_that_is_not_passing_lets_a_weight_rise(
+    said: list[Outcome], phase: str, ready: int
+) -> None:
+    scene = rolling(to=phase)
+    scene.slots["green"].replicas = 4
+    scene.slots["green"].ready = ready
+    scene.outcome = (
+        Verdict(gate="errors", outcome=said[0], sentence=""),
+        Verdict(gate="mean", outcome=said[1], sentence=""),
+    )
+    before = scene.stored.weight
+    decision = decide(scene.snapshot(), scene.policy)
+    assert decision.state
+    risen = decision.state.weight > before or decision.state.phase == "promoted"
+    assert risen == (said == [Outcome.PASS] * 2 and ready == 4)
 
 
 def test_two_ticks_on_the_same_facts_decide_the_same() -> None:

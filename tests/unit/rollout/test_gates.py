@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.rollout.windows import cells, rides, seconds, state, window
 
 from slipway.rollout.gates import expected_seconds, judge, missing
-from slipway.rollout.measures import Counts, Earlier, Floats, Window
+from slipway.rollout.measures import (
+    LATENCY_CELLS,
+    Counts,
+    Earlier,
+    Floats,
+    Group,
+    GroupSums,
+    Interval,
+    PairSums,
+    Window,
+)
 from slipway.rollout.policy import PRESETS, Gates, Latency, Mean, Policy
 from slipway.rollout.state import State
 from slipway.rollout.verdict import GateName, Outcome, Verdict
@@ -331,3 +344,55 @@ def test_the_expected_time_follows_the_rate_and_the_hungriest_gate() -> None:
     assert expected_seconds(verdicts, seen) == pytest.approx(needed / 2)
     assert expected_seconds(verdicts, None) is None
     assert "insufficient data" in missing(unknown)
+
+
+anything = st.floats() | st.sampled_from([0.0, 1e308, -1e308, 1e-308])
+count = st.integers(-2, 10_000)
+sums = st.builds(
+    PairSums,
+    anything,
+    st.sampled_from([1.0, 1e-300, 1e300]),
+    st.tuples(*[st.tuples(*[anything] * 5)] * 5).map(
+        lambda rows: ((float(rows[0][0] == rows[0][0]) * 500.0, *rows[0][1:]), *rows[1:])
+    ),
+    count,
+)
+group = st.builds(Group, count, anything, anything, st.tuples(count, count, count))
+counts = st.builds(Counts, count, count, count, count)
+
+
+def some_cells(seed: int) -> tuple[int, ...]:
+    rng = np.random.default_rng(seed)
+    row = rng.integers(0, 50, LATENCY_CELLS) * (rng.random(LATENCY_CELLS) < 0.1)
+    return tuple((row - (seed % 5 == 0)).tolist())
+
+
+cell_rows = st.integers(0, 1000).map(some_cells)
+intervals = st.builds(Interval, st.floats(0, 1e9), cell_rows, cell_rows)
+windows = st.builds(
+    Window,
+    st.just(5),
+    st.just("c"),
+    st.just("s"),
+    anything,
+    count,
+    counts,
+    st.lists(counts, max_size=2).map(tuple),
+    st.none() | intervals,
+    st.tuples(intervals, intervals).map(lambda two: two * 4),
+    st.none() | sums,
+    st.none() | st.builds(GroupSums, anything, anything, st.just((1.0, 2.0)), group, group, count),
+    st.none() | st.builds(Earlier, count, anything, anything),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(windows, st.sampled_from([SHADOW, FIRST, SECOND, LAST, WATCH]))
+def test_D9_any_numbers_at_all_make_a_verdict_and_never_an_exception(
+    seen: Window, of: State
+) -> None:
+    for verdict in judge(seen, of):
+        assert verdict.outcome in Outcome
+        assert verdict.sentence
+        for value in (verdict.estimate, verdict.lower, verdict.upper):
+            assert value is None or math.isfinite(value)
