@@ -6,14 +6,13 @@ import dataclasses
 from typing import Any, Protocol
 
 from tests.fakes import FakeClock, FakeCluster, FakeStore
+from tests.kind_server import KindServer
 from tests.kube_apiserver import ApiServer
 
 from slipway.cluster.kube import KubeCluster
 from slipway.cluster.kube_api import Place, connect
 from slipway.cluster.protocol import SLOTS, Cluster, DocumentName, Part, SlotName
 
-# Of a real cluster, only one with this name is touched: the one that `make up` makes.
-KIND_CONTEXT = "kind-slipway"
 FULLNAME = "shop-slipway"
 
 
@@ -70,7 +69,7 @@ class FakeWorld:
 class KubeWorld:
     """A namespace of an API server. `ask` is the administrator, `view` only an editor of it."""
 
-    def __init__(self, server: ApiServer, namespace: str) -> None:
+    def __init__(self, server: ApiServer | KindServer, namespace: str) -> None:
         self.server = server
         self.namespace = namespace
         self.clock = FakeClock()
@@ -80,9 +79,12 @@ class KubeWorld:
             f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{FULLNAME}-controller"
         )
         server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-        # There is no controller here that would put the two into the role `edit`.
-        self.bind("system:aggregate-to-edit")
-        self.bind("system:aggregate-to-view")
+        self.may_edit()
+
+    def may_edit(self) -> None:
+        """Give `somebody` the role `edit` of this namespace, and nothing else."""
+        for role in self.server.editor_roles:
+            self.bind(role)
 
     def bind(self, role: str, kind: str = "ClusterRole") -> None:
         """Give a role to `somebody`, in this namespace."""
@@ -93,7 +95,7 @@ class KubeWorld:
             {
                 "metadata": {"name": role.replace(":", "-")},
                 "roleRef": {"apiGroup": group, "kind": kind, "name": role},
-                "subjects": [{"kind": "User", "name": "somebody", "apiGroup": group}],
+                "subjects": [self.server.subject(self.namespace)],
             },
         )
 
@@ -101,6 +103,10 @@ class KubeWorld:
         """Take all roles from `somebody`, in this namespace."""
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.namespace}/rolebindings"
         self.server.ask("DELETE", path)
+
+    def remove(self) -> None:
+        """Delete the namespace and all that is in it."""
+        self.server.ask("DELETE", f"/api/v1/namespaces/{self.namespace}")
 
     def view(self) -> KubeCluster:
         place = Place(kubeconfig=str(self.server.kubeconfig("somebody", self.namespace)))

@@ -42,6 +42,9 @@ def binary(name: str) -> str | None:
 class ApiServer:
     """An API server that can be asked, paused, stopped and started again."""
 
+    # There is no controller here that would put the two into the role `edit`.
+    editor_roles = ("system:aggregate-to-edit", "system:aggregate-to-view")
+
     def __init__(self, folder: Path, etcd: str, apiserver: str) -> None:
         self._folder = folder
         self._etcd_port, self._peer_port, self.port = free_port(), free_port(), free_port()
@@ -100,6 +103,10 @@ class ApiServer:
         self.resume()
         _end(self._process)
         _end(self._etcd)
+
+    def subject(self, _namespace: str) -> dict[str, str]:
+        """Who `somebody` is."""
+        return {"kind": "User", "name": "somebody", "apiGroup": "rbac.authorization.k8s.io"}
 
     def kubeconfig(self, user: str, namespace: str) -> Path:
         """A file as kubectl takes it, for one of USERS."""

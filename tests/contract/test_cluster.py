@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.cluster_worlds import FakeWorld, World
+from tests.kind_server import KindServer
 
 from slipway.cluster.leader import LedCluster
 from slipway.cluster.protocol import SLOTS, Cluster, Document, Event, Filling
@@ -102,6 +103,8 @@ def test_a_slot_is_filled_and_sized(world: World, cluster: Cluster) -> None:
 
 
 def test_a_slot_that_was_just_changed_is_not_settled(world: World, cluster: Cluster) -> None:
+    if isinstance(getattr(world, "server", None), KindServer):
+        pytest.skip("a real cluster may have settled it before one looks")
     world.install()
     cluster.fill("blue", FILLING, 1)
     workload = cluster.workload("blue")

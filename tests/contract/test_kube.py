@@ -9,10 +9,11 @@ import pytest
 from tests.cluster_worlds import FULLNAME, KubeWorld
 from tests.fault_proxy import FaultProxy
 from tests.kube_apiserver import ApiServer, api_server
+from tests.waiting import until
 
 from slipway.cluster.kube import KubeCluster
 from slipway.cluster.kube_api import Place, connect
-from slipway.cluster.protocol import Document, Event, Filling
+from slipway.cluster.protocol import SLOTS, Document, Event, Filling, SlotName
 from slipway.errors import AccessDenied, InvalidConfig, Unavailable
 
 DIGEST = "sha256:" + "a" * 64
@@ -193,6 +194,59 @@ def test_D17_the_slots_document_comes_before_its_template(
     assert workload.digest == ""
 
 
+def test_R51_the_controllers_own_role_is_enough(
+    kube_world: KubeWorld, cluster: KubeCluster
+) -> None:
+    """Each object by its name, as the chart's Role gives it; nothing else may be touched."""
+    kube_world.install()
+    kube_world.unbind()
+    kube_world.server.ask(
+        "POST",
+        f"/apis/rbac.authorization.k8s.io/v1/namespaces/{kube_world.namespace}/roles",
+        {"metadata": {"name": "controller"}, "rules": RULES},
+    )
+    kube_world.bind("controller", "Role")
+    assert cluster.hold_lease("a", 15)
+    assert cluster.hold_lease("a", 15)
+    for name in ("model", "policy", "control", "state", "routing", "blue", "green"):
+        assert cluster.read(name) is None
+    for document in (Document("state", {"x": "1"}), Document("routing", {"x": "1"})):
+        written = cluster.write(document)
+        cluster.write(Document(document.name, {"x": "2"}, {}, written.version))
+    for slot in SLOTS:
+        cluster.fill(slot, FILLING, 1)
+        cluster.fill(slot, Filling("{}", "", "s3://other", "sha256:" + "b" * 64), 0)
+        assert cluster.workload(slot) is not None
+    assert cluster.workload("router") is None
+    cluster.record(Event("Started", "x"))
+    cluster.record(Event("Started", "x"))
+    assert len(kube_world.events()) == 1
+    with pytest.raises(AccessDenied):
+        cluster.write(Document("model", {}, {}, "1"))
+
+
+def named(*parts: str) -> list[str]:
+    return [f"{FULLNAME}-{part}" for part in parts]
+
+
+def rule(group: str, resource: str, verbs: str, *names: str) -> dict[str, list[str]]:
+    found = {"apiGroups": [group], "resources": [resource], "verbs": verbs.split()}
+    return {**found, "resourceNames": named(*names)} if names else found
+
+
+RULES = [
+    rule("", "configmaps", "get", "model", "policy", "control"),
+    rule("", "configmaps", "get patch", "state", "routing", *SLOTS),
+    rule("", "configmaps", "create"),
+    rule("apps", "deployments", "get patch", *SLOTS),
+    rule("apps", "deployments", "get", "router"),
+    rule("", "pods", "list"),
+    rule("coordination.k8s.io", "leases", "get update", "controller"),
+    rule("coordination.k8s.io", "leases", "create"),
+    rule("", "events", "create patch"),
+]
+
+
 def test_wrong_credentials_are_told_apart_from_missing_rights(kube_world: KubeWorld) -> None:
     kubeconfig = kube_world.server.kubeconfig("nobody", kube_world.namespace)
     cluster = KubeCluster(connect(Place(kubeconfig=str(kubeconfig))), FULLNAME)
@@ -206,9 +260,11 @@ def test_B21_what_is_too_big_is_refused_with_a_sentence(cluster: KubeCluster) ->
 
 
 @pytest.mark.parametrize("mode", ["refuse", "silent", "reset", "cut"])
-def test_D3_D4_a_broken_connection_ends_in_time(kube_world: KubeWorld, mode: str) -> None:
+def test_D3_D4_a_broken_connection_ends_in_time(
+    kube_server: ApiServer, kube_world: KubeWorld, mode: str
+) -> None:
     """Between the two stands a proxy that breaks what it passes on."""
-    server = f"https://127.0.0.1:{kube_world.server.port}"
+    server = f"https://127.0.0.1:{kube_server.port}"
     path = kube_world.server.kubeconfig("somebody", kube_world.namespace)
     with FaultProxy(server.replace("https", "http"), mode) as proxy:
         broken = path.with_name(f"broken-{mode}.yaml")
@@ -271,3 +327,40 @@ def test_the_namespace_is_the_contexts_unless_it_is_named(kube_world: KubeWorld)
     assert connect(Place(context="test", kubeconfig=path)).namespace == kube_world.namespace
     with pytest.raises(InvalidConfig):
         connect(Place(context="unknown", kubeconfig=path))
+
+
+def test_D11_pods_of_a_real_cluster_say_why_they_do_not_start(kind_world: KubeWorld) -> None:
+    """Kubelet and scheduler in their own words: no such image, no such node."""
+    kind_world.install()
+    cluster = kind_world.view()
+    path = f"{kind_world.apps}/deployments/{FULLNAME}-green"
+    container = {"name": "slipway", "resources": {"requests": {"cpu": "1000"}}}
+    patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    kind_world.server.ask("PATCH", path, patch, "strategic-merge-patch+json")
+    cluster.fill("blue", FILLING, 1)
+    cluster.fill("green", FILLING, 1)
+
+    def why(slot: SlotName, *words: str) -> bool:
+        workload = cluster.workload(slot)
+        assert workload is not None
+        return any(word in pod.why for pod in workload.pods for word in words)
+
+    until(lambda: why("blue", "ErrImagePull", "ImagePullBackOff"), 60, "the image's trouble")
+    until(lambda: why("green", "Unschedulable"), 60, "the scheduler's trouble")
+    workload = cluster.workload("blue")
+    assert workload is not None
+    assert [(pod.digest, pod.ready) for pod in workload.pods] == [(DIGEST, False)]
+
+
+def test_D11_a_quota_of_a_real_cluster_is_told(kind_world: KubeWorld) -> None:
+    kind_world.install()
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    kind_world.server.ask("POST", f"{kind_world.core}/resourcequotas", quota)
+    cluster = kind_world.view()
+    cluster.fill("blue", FILLING, 1)
+
+    def told() -> bool:
+        workload = cluster.workload("blue")
+        return workload is not None and "exceeded quota" in workload.why
+
+    until(told, 60, "the quota to be named")
