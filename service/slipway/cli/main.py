@@ -22,12 +22,14 @@ VERBS = {
     "score": "slipway.cli.score:score",
     "train": "slipway.cli.train:train",
     "smoke": "slipway.cli.smoke:smoke",
+    "simulate": "slipway.cli.simulate:simulate_rollouts",
 }
 SUMMARIES = {
     "serve": "Serve a model over HTTP.",
     "fetch": "Resolve a model reference, fetch the artefact, check it; never load it.",
     "score": "Score one month of rides into a Parquet file.",
     "train": "Train and register the example ride models.",
+    "simulate": "Simulate rollouts: what a policy needs and how often it is wrong.",
     "smoke": "Send a few requests to a running service and check the answers.",
 }
 
