@@ -147,7 +147,7 @@ def _failing() -> list[Scenario]:
                 Traffic(rate, _SAME, worse=0.2),
                 figures,
                 NO_SHADOW,
-            )  # fmt: skip
+            )
         )
     shadow = Figure("stopped in shadow", lambda s: s.stopped_in("shadow"), least=0.99)
     found.append(
@@ -160,7 +160,7 @@ def _failing() -> list[Scenario]:
             Traffic(rate, _SAME, worse=0.05),
             [Figure("stopped", lambda s: s.stopped), *_detection(first)],
             NO_SHADOW,
-        )  # fmt: skip
+        )
         for rate in (50, 10)
     )
     return found
