@@ -26,6 +26,7 @@ VERBS = {
     "controller": "slipway.cli.controller:controller",
     "status": "slipway.cli.status:status",
     "set-model": "slipway.cli.set_model:set_model",
+    "simulate": "slipway.cli.simulate:simulate_rollouts",
 }
 SUMMARIES = {
     "serve": "Serve a model over HTTP.",
@@ -33,6 +34,7 @@ SUMMARIES = {
     "score": "Score one month of rides into a Parquet file.",
     "train": "Train and register the example ride models.",
     "router": "Route requests to the slots by the routing table.",
+    "simulate": "Simulate rollouts: what a policy needs and how often it is wrong.",
     "smoke": "Send a few requests to a running service and check the answers.",
     "controller": "Follow the desired model: fill slots, move traffic, say why.",
     "status": "Show the rollout: what serves, what is tried, why it does not move.",

@@ -71,6 +71,7 @@ class Collector:
         self._intervals: list[Interval] = []
         self._pairs = PairSums()
         self._control_answers: list[Floats] = []
+        self._quantiles: tuple[float, ...] | None = ()
         self._groups = GroupCollector(measure.edges, measure.key_cap)
         self._dropped = 0
         self._unmatched = 0
@@ -119,6 +120,7 @@ class Collector:
             self._pairs = self._pairs.plus(control, candidate)
             if sum(map(len, self._control_answers)) < _MOST_ANSWERS:
                 self._control_answers.append(control)
+                self._quantiles = None
         self._groups.add("candidate", increment.candidate_answers, increment.candidate_keys)
         self._groups.add("control", increment.control_answers, increment.control_keys)
         self._unmatched += increment.unmatched
@@ -135,6 +137,8 @@ class Collector:
             self._latency = _merged(self._latency, interval)
 
     def _look(self) -> Window:
+        if self._quantiles is None:
+            self._quantiles = quantiles_of(self._control_answers)
         # The running slice counts among the worst as far as it goes.
         worst = sorted([*self._worst, self._slice], key=_failed, reverse=True)[:WORST_SLICES]
         measure, mirrored = self.measure, self.measure.mirrored
@@ -151,7 +155,7 @@ class Collector:
             pairs=self._pairs if mirrored else None,
             groups=None if mirrored else self._groups.sums(),
             earlier=self._earlier,
-            quantiles=quantiles_of(self._control_answers),
+            quantiles=self._quantiles,
             dropped=self._dropped,
             unmatched=self._unmatched,
             keyed=self._groups.keyed,

@@ -11,6 +11,7 @@ from slipway.rollout.mixture import half_width
 from slipway.rollout.moments import (
     Estimate,
     control_spread,
+    control_variance,
     correlation,
     edge_distances,
     group_means,
@@ -28,6 +29,7 @@ LEAST_EARLIER = 2000
 # Asymptotic bounds for groups are not asked before each has so many.
 LEAST_GROUP = 50
 _ONE_BUCKET = 0.9
+_ROUNDING = 1e-18
 
 
 def read_pair_mean(
@@ -100,7 +102,11 @@ def _two_sided(
 
     passes = enough and passes_at(1.0)
     fails = enough and value - width(found.count, levels.failing) > limit
-    needed = samples if passes or fails else _needed(found, samples, least, per_sample, passes_at)
+    needed = (
+        samples
+        if passes or fails
+        else _needed(found, levels, samples, least, passes_at, per_sample)
+    )
     inner = width(found.count, levels.passing) if found.sound else math.nan
     return Reading(
         passes=passes,
@@ -118,11 +124,12 @@ def _two_sided(
 
 
 def _needed(
-    found: Estimate, samples: int, least: int, per_sample: float, passes_at: Callable[[float], bool]
-) -> int | None:
+    found: Estimate, levels: Levels, samples: int, least: int,
+    passes_at: Callable[[float], bool], per_sample: float = 1.0,
+) -> int | None:  # fmt: skip
     if not found.sound or samples <= 0:
         return math.ceil(least / per_sample)
-    return needed_samples(samples, passes_at)
+    return needed_samples(samples, levels, passes_at)
 
 
 def read_correlation(pairs: PairSums, limit: float, least: int, levels: Levels) -> Reading:
@@ -140,7 +147,9 @@ def read_correlation(pairs: PairSums, limit: float, least: int, levels: Levels) 
     fails = enough and (
         found.value + half_width(found.deviation, found.count, levels.failing) < limit
     )
-    needed = pairs.pairs if passes or fails else _needed(found, pairs.pairs, least, 1.0, passes_at)
+    needed = (
+        pairs.pairs if passes or fails else _needed(found, levels, pairs.pairs, least, passes_at)
+    )
     inner = half_width(found.deviation, found.count, levels.passing)
     return Reading(
         passes=passes,
@@ -179,7 +188,9 @@ def read_distance(groups: GroupSums, limit: float, levels: Levels) -> Reading | 
     says = max(groups.control.bins) <= _ONE_BUCKET * groups.control.count
     passes = says and least >= LEAST_GROUP and upper(1.0) <= limit
     fails = says and least >= LEAST_GROUP and lower > limit
-    needed = samples if passes or fails else needed_samples(samples, lambda f: upper(f) <= limit)
+    needed = (
+        samples if passes or fails else needed_samples(samples, levels, lambda f: upper(f) <= limit)
+    )
     hint = "" if says else (
         "nearly all of stable's answers are alike; set gates.distance.decides to false"
     )  # fmt: skip
@@ -209,12 +220,12 @@ def read_unequal(unequal: int, count: int, levels: Levels) -> Reading | None:
         passes=passes,
         fails=fails,
         estimate=unequal / count,
-        lower=lower_bound(failures, levels.failing),
-        upper=upper_bound(failures, levels.passing),
+        lower=None if levels.brief else lower_bound(failures, levels.failing),
+        upper=None if levels.brief else upper_bound(failures, levels.passing),
         limit=UNEQUAL_LIMIT,
         samples=count,
         needed=count if passes or fails else needed_samples(
-            count, lambda f: is_below(failures.scaled(f), UNEQUAL_LIMIT, levels.passing)
+            count, levels, lambda f: is_below(failures.scaled(f), UNEQUAL_LIMIT, levels.passing)
         ),
         shown=percent,
         what="stable always answers the same, other answers",
@@ -224,8 +235,7 @@ def read_unequal(unequal: int, count: int, levels: Levels) -> Reading | None:
 def is_constant(pairs_or_groups: PairSums | GroupSums) -> bool:
     """Whether the control has given one answer only."""
     if isinstance(pairs_or_groups, PairSums):
-        m = pairs_or_groups.means
-        variance = float(m[2, 0] - m[1, 0] ** 2) * pairs_or_groups.unit**2
-        return pairs_or_groups.pairs > 1 and variance <= 0
+        # In units of the first pairs' spread; equal answers may differ by a rounding.
+        return pairs_or_groups.pairs > 1 and control_variance(pairs_or_groups) <= _ROUNDING
     mean, deviation = control_spread(pairs_or_groups)
     return pairs_or_groups.control.count > 1 and deviation <= 1e-12 * abs(mean)

@@ -25,14 +25,14 @@ def read_errors(
         counts, worst, fail_limit, levels, paired=paired
     )
     needed = counts.candidate if passes or fails else needed_samples(
-        failures.candidate, lambda f: is_below(failures.scaled(f), limit, levels.passing)
+        failures.candidate, levels, lambda f: is_below(failures.scaled(f), limit, levels.passing)
     )  # fmt: skip
     return Reading(
         passes=passes,
         fails=fails,
         estimate=failures.estimate,
-        lower=lower_bound(failures, levels.failing),
-        upper=upper_bound(failures, levels.passing),
+        lower=None if levels.brief else lower_bound(failures, levels.failing),
+        upper=None if levels.brief else upper_bound(failures, levels.passing),
         limit=fail_limit if fails else limit,
         samples=counts.candidate,
         needed=needed,
@@ -57,8 +57,21 @@ def failures_of(counts: Counts, *, paired: bool) -> Failures:
 def _without_bursts(
     counts: Counts, worst: tuple[Counts, ...], limit: float, levels: Levels, *, paired: bool
 ) -> bool:
+    """Whether it is above the limit without the worst slices, and beside stable's own failures.
+
+    A place that fails now and then fails both sides, each for itself: the candidate's failures
+    that stable answers would be blamed on the release, so all failures are compared as well.
+    """
     out = next((n for least, n in _SLICES_LEFT_OUT if counts.candidate >= least), 0)
     for burst in worst[:out]:
         counts -= burst
-    failures = failures_of(counts, paired=paired)
-    return counts.sound and is_above(failures, limit, levels.failing)
+    if not counts.sound or not is_above(failures_of(counts, paired=paired), limit, levels.failing):
+        return False
+    every = Failures(
+        counts.candidate,
+        counts.candidate_failed + counts.both_failed,
+        counts.control,
+        counts.control_own,
+        paired,
+    )
+    return paired or is_above(every, limit, levels.failing)

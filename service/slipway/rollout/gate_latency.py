@@ -54,7 +54,7 @@ def read_latency(window: Window, policy: Latency, q: float, levels: Levels) -> R
     )  # fmt: skip
     passes = passes_at(1.0)
     count = int(candidate.count)
-    needed = count if passes or fails else needed_samples(count, passes_at)
+    needed = count if passes or fails else needed_samples(count, levels, passes_at)
     low, high = _ratio(_span(candidate, q, levels.passing), _span(control, q, levels.passing))
     return Reading(
         passes=passes,

@@ -33,27 +33,35 @@ from slipway.rollout.verdict import GateName, Outcome, Verdict
 _SPLIT_LEVEL = 0.001
 
 
-def judge(window: Window | None, state: State) -> tuple[Verdict, ...]:
-    """All verdicts of the state's phase; without a usable window every one is UNKNOWN."""
-    return tuple(_judged(name, window, state) for name in gates_of(state))
+def judge(window: Window | None, state: State, *, brief: bool = False) -> tuple[Verdict, ...]:
+    """All verdicts of the state's phase; without a usable window every one is UNKNOWN.
+
+    Brief verdicts are the same without the interval's ends and the number that is needed.
+    """
+    levels = levels_of(state.policy, brief=brief)
+    return tuple(_judged(name, window, state, levels) for name in gates_of(state))
 
 
-def _judged(name: GateName, window: Window | None, state: State) -> Verdict:
-    matters, needed = decides(state.policy, name), least_samples(name, state)
+def _judged(name: GateName, window: Window | None, state: State, levels: Levels) -> Verdict:
+    matters = decides(state.policy, name)
     if window is None:
-        words = f"insufficient data (0/{needed})" if needed else "nothing measured yet"
-        return unknown(name, words, needed=needed, decides=matters)
+        return _nothing_yet(name, state, matters)
     if not window.counts.sound:
         return unknown(name, "the counts contradict themselves", decides=matters)
     if _splits_wrong(window, state):
         samples = window.counts.candidate
         words = f"split differs: {samples} of {window.counts.total} requests are the candidate's"
         return unknown(name, words, samples=samples, decides=matters)
-    reading = _READERS[name](window, state)
+    reading = _READERS[name](window, state, levels)
     if reading is None:
-        words = f"insufficient data (0/{needed})" if needed else "nothing measured yet"
-        return unknown(name, words, needed=needed, decides=matters)
+        return _nothing_yet(name, state, matters)
     return verdict_of(name, reading, decides=matters)
+
+
+def _nothing_yet(name: GateName, state: State, matters: bool) -> Verdict:
+    needed = least_samples(name, state)
+    words = f"insufficient data (0/{needed})" if needed else "nothing measured yet"
+    return unknown(name, words, needed=needed, decides=matters)
 
 
 def _splits_wrong(window: Window, state: State) -> bool:
@@ -64,23 +72,22 @@ def _splits_wrong(window: Window, state: State) -> bool:
     return split_differs(counts.candidate, counts.total, state.weight / WHOLE, _SPLIT_LEVEL)
 
 
-def _errors(window: Window, state: State) -> Reading | None:
+def _errors(window: Window, state: State, levels: Levels) -> Reading | None:
     return read_errors(
         window.counts,
         window.worst,
         (errors_limit(state), state.policy.gates.errors.limit),
-        levels_of(state.policy),
+        levels,
         paired=state.phase != "canary",
     )
 
 
-def _latency(window: Window, state: State) -> Reading | None:
-    policy = state.policy
-    return read_latency(window, policy.gates.latency, latency_quantile(state), levels_of(policy))
+def _latency(window: Window, state: State, levels: Levels) -> Reading | None:
+    return read_latency(window, state.policy.gates.latency, latency_quantile(state), levels)
 
 
-def _mean(window: Window, state: State) -> Reading | None:
-    gates, levels = state.policy.gates, levels_of(state.policy)
+def _mean(window: Window, state: State, levels: Levels) -> Reading | None:
+    gates = state.policy.gates
     if state.phase != "canary":
         if window.pairs is None or not window.pairs.pairs:
             return None
@@ -101,8 +108,8 @@ def _unequal_groups(window: Window, levels: Levels) -> Reading | None:
     return answers.read_unequal(groups.unequal, groups.candidate.count, levels) if groups else None
 
 
-def _correlation(window: Window, state: State) -> Reading | None:
-    gates, levels = state.policy.gates, levels_of(state.policy)
+def _correlation(window: Window, state: State, levels: Levels) -> Reading | None:
+    gates = state.policy.gates
     if window.pairs is None or not window.pairs.pairs:
         return None
     if answers.is_constant(window.pairs):
@@ -112,16 +119,15 @@ def _correlation(window: Window, state: State) -> Reading | None:
     )
 
 
-def _distance(window: Window, state: State) -> Reading | None:
+def _distance(window: Window, state: State, levels: Levels) -> Reading | None:
     if window.groups is None or not window.groups.candidate.count:
         return None
-    levels = levels_of(state.policy)
     if answers.is_constant(window.groups):
         return _unequal_groups(window, levels)
     return answers.read_distance(window.groups, state.policy.gates.distance.limit, levels)
 
 
-_READERS: Mapping[GateName, Callable[[Window, State], Reading | None]] = {
+_READERS: Mapping[GateName, Callable[[Window, State, Levels], Reading | None]] = {
     "errors": _errors,
     "latency": _latency,
     "mean": _mean,

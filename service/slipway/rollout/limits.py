@@ -39,12 +39,13 @@ def statistics(policy: Policy) -> int:
     )
 
 
-def levels_of(policy: Policy) -> Levels:
+def levels_of(policy: Policy, *, brief: bool = False) -> Levels:
     """PASS: a bad model must fool the one gate that it violates, so the level is not split.
 
     FAIL: any one stops the rollout, so it is split over all that can (Berger 1982).
     """
-    return Levels(policy.gates.pass_level, policy.gates.fail_level / max(statistics(policy), 1))
+    failing = policy.gates.fail_level / max(statistics(policy), 1)
+    return Levels(policy.gates.pass_level, failing, brief)
 
 
 def next_weight(state: State) -> int:

@@ -26,14 +26,19 @@ Floats = NDArray[np.float64]
 class Counts:
     """Requests and failures of both sides.
 
-    In canary `candidate_failed` are failures that stable then answered, and `control_failed` is 0.
-    In shadow and watch both sides count pairs, and failures are pairs that one side alone failed.
+    In canary `candidate_failed` are failures that stable then answered, and `control_failed` is 0;
+    beside them stand the candidate's failures that stable failed too (`both_failed`) and stable's
+    failures of its own requests (`control_own`), which tell a place that fails from a release
+    that does. In shadow and watch both sides count pairs, and failures are pairs that one side
+    alone failed.
     """
 
     candidate: int = 0
     candidate_failed: int = 0
     control: int = 0
     control_failed: int = 0
+    both_failed: int = 0
+    control_own: int = 0
 
     @property
     def total(self) -> int:
@@ -43,9 +48,11 @@ class Counts:
     @property
     def sound(self) -> bool:
         """No count is negative and none fails more often than it is asked."""
+        counts = self.candidate_failed, self.both_failed, self.control_failed, self.control_own
         return (
-            0 <= self.candidate_failed <= self.candidate
-            and 0 <= self.control_failed <= self.control
+            min(counts) >= 0
+            and self.candidate_failed + self.both_failed <= self.candidate
+            and max(self.control_failed, self.control_own) <= self.control
         )
 
     def __add__(self, other: Counts) -> Counts:
@@ -54,6 +61,8 @@ class Counts:
             self.candidate_failed + other.candidate_failed,
             self.control + other.control,
             self.control_failed + other.control_failed,
+            self.both_failed + other.both_failed,
+            self.control_own + other.control_own,
         )
 
     def __sub__(self, other: Counts) -> Counts:
@@ -62,6 +71,8 @@ class Counts:
             self.candidate_failed - other.candidate_failed,
             self.control - other.control,
             self.control_failed - other.control_failed,
+            self.both_failed - other.both_failed,
+            self.control_own - other.control_own,
         )
 
 

@@ -128,6 +128,13 @@ def group_means(groups: GroupSums) -> Estimate | None:
     )
 
 
+@_QUIET
+def control_variance(pairs: PairSums) -> float:
+    """Variance of the control's answers, in squared units of the sums."""
+    m = pairs.means
+    return float(m[2, 0] - m[1, 0] * m[1, 0])
+
+
 def control_spread(groups: GroupSums) -> tuple[float, float]:
     """Mean and standard deviation of the control's answers."""
     mean, variance = _mean_and_variance(groups.control)

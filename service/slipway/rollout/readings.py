@@ -14,10 +14,14 @@ _MOST = 1000.0
 
 @dataclass(frozen=True)
 class Levels:
-    """How often, at most, a PASS and a FAIL may be wrong: the second for one statistic of many."""
+    """How often, at most, a PASS and a FAIL may be wrong: the second for one statistic of many.
+
+    `brief` leaves out what only people read, the interval's ends and the number that is needed.
+    """
 
     passing: float
     failing: float
+    brief: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,12 +106,14 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def needed_samples(samples: float, passes_at: Callable[[float], bool]) -> int | None:
+def needed_samples(
+    samples: float, levels: Levels, passes_at: Callable[[float], bool]
+) -> int | None:
     """How many samples a PASS takes if the shares stay as they are; None if it never comes.
 
     `passes_at(f)` says whether `f` times the present data would pass.
     """
-    if samples <= 0 or not passes_at(_MOST):
+    if levels.brief or samples <= 0 or not passes_at(_MOST):
         return None
     low, high = 0.0, math.log(_MOST)
     for _ in range(16):
