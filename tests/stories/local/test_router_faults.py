@@ -123,6 +123,22 @@ def test_a_port_that_is_taken_ends_the_start_with_a_sentence(router: RouterProce
         assert second.master("route") == 0
 
 
+def test_pods_that_all_failed_a_while_are_tried_again_at_once(
+    router: RouterProcess, pods: list[StubPod]
+) -> None:
+    """nginx alone would say "no live upstreams" for seconds, whatever the pods could do by then."""
+    for pod in pods:
+        pod.turn("status", 503)
+    with Load(router.port, limit=100) as load:
+        load.wait(100)
+    assert load.phases["begin"].statuses == {503: 100}, load.told()
+    for pod in pods:
+        pod.turn("ok")
+    with Load(router.port, limit=100) as load:
+        load.wait(100)
+    assert load.failed == 0, load.told()
+
+
 def test_the_stable_slot_at_its_deadline_is_504(pods: list[StubPod]) -> None:
     timed = table(timeouts=Timeouts(candidate=0.5, total=1.0))
     with routing(timed, {"blue": pods[:1]}) as router:
