@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from slipway import logs
-from slipway.cluster.protocol import Cluster
-from slipway.errors import InvalidConfig
+from slipway.cli.cluster_options import cluster_of
 from slipway.router.agent import serve
 from slipway.settings import RouterSettings, read_settings
 
@@ -35,9 +34,4 @@ def router(
         log_level=log_level,
     )
     logs.configure(settings.log_level)
-    serve(settings, cluster_of(settings))
-
-
-def cluster_of(_settings: RouterSettings) -> Cluster:
-    """The surroundings that the router reads its table and its pods from."""
-    raise InvalidConfig("this build of Slipway knows no cluster to read the routing table from")
+    serve(settings, cluster_of(settings, None, None))

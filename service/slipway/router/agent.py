@@ -29,9 +29,9 @@ from slipway.router.loader import Loader
 from slipway.router.nginx_conf import Layout, Limits, Rendered
 from slipway.router.nginx_process import NginxMaster, find_nginx
 from slipway.router.saved import restore
-from slipway.router.status_server import Answer, StatusServer, document
 from slipway.router.wanted import EMPTY, Wanted, is_answering, wanted
 from slipway.settings import RouterSettings, variable_of
+from slipway.status_server import Answer, StatusServer, document
 
 # Seconds between two turns of the loop: a master that died is missed for so long at the most.
 TURN = 0.2

@@ -1,4 +1,4 @@
-"""The agent's port."""
+"""The server of an admin port."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.raw_http import HOST, exchange, post
 from tests.service_process import get
 
 from slipway.errors import InvalidConfig
-from slipway.router.status_server import StatusServer, document
+from slipway.status_server import StatusServer, document
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_everything_else_is_refused_with_what_there_is(server: StatusServer) -> 
     assert answer.status == 404
     assert answer.json()["detail"] == "GET is answered at /status"
     assert b"secret" not in answer.body
-    assert exchange(server.port, post(b"{}", path="/status")).status == 501
+    assert exchange(server.port, post(b"{}", path="/status")).status == 405
 
 
 def test_a_port_that_is_taken_names_the_setting(server: StatusServer) -> None:

@@ -1,4 +1,4 @@
-"""The agent's port: /status, /metrics, /livez, /readyz. Read-only, one request a connection."""
+"""A small server for an admin port: GET from a table of paths, one request a connection."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import msgspec
 
 from slipway.errors import InvalidConfig
 
-# Seconds for a request to arrive, and for its answer to leave.
+# Seconds for each piece of a request to arrive, and of its answer to leave.
 DEADLINE = 5.0
+MAX_CONNECTIONS = 32
 JSON = "application/json"
 
 # Status, content type, body.
@@ -22,15 +23,17 @@ Answer = tuple[int, str, bytes]
 
 
 class StatusServer(socketserver.ThreadingMixIn, HTTPServer):
-    """Answers GET from a table of paths. Raises InvalidConfig, which names `variable`."""
+    """Answers until `close`. Raises InvalidConfig, which names `variable`, if it cannot listen."""
 
     daemon_threads = True
+    # A stopping process does not wait for whoever is connected.
     block_on_close = False
 
     def __init__(
         self, host: str, port: int, answers: Mapping[str, Callable[[], Answer]], variable: str
     ) -> None:
         self.answers = answers
+        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
@@ -60,6 +63,25 @@ class StatusServer(socketserver.ThreadingMixIn, HTTPServer):
         """Bind without HTTPServer's look-up of the host's name, which may take seconds."""
         socketserver.TCPServer.server_bind(self)
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve on a thread, or hang up when too many are being served."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:
+            # No thread could be started; the next probe comes soon.
+            self._places.release()
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection and give its place back."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up in the middle is no news."""
 
@@ -70,6 +92,7 @@ def document(status: int, content: Any) -> Answer:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    # HTTP/1.0: the connection ends with the answer.
     timeout = DEADLINE
     server: StatusServer
 
@@ -77,14 +100,16 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.answers.get(self.path.partition("?")[0])
         if answer is None:
             self.send_error(404)
-            return
-        self._send(*answer())
+        else:
+            self._send(*answer())
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """The one shape of errors, in place of a page of HTML that repeats the request."""
         del message, explain
-        paths = ", ".join(self.server.answers)
-        problem = {"type": "about:blank", "status": code, "detail": f"GET is answered at {paths}"}
+        # A method other than GET is refused with 501 by the base class.
+        code = 405 if code == 501 else code
+        detail = f"GET is answered at {', '.join(self.server.answers)}"
+        problem = {"type": "about:blank", "status": code, "detail": detail}
         self._send(code, "application/problem+json", msgspec.json.encode(problem))
 
     def version_string(self) -> str:
