@@ -43,11 +43,12 @@ from slipway.cluster.protocol import (
 from slipway.errors import Unavailable
 from slipway.router import processes
 from slipway.router.agent import serve
+from slipway.router.nginx_process import find_nginx
 from slipway.router.table import Table, table_of
 from slipway.settings import RouterSettings, read_settings
 
 DIGESTS: dict[SlotName, str] = {"blue": "sha256:" + "b1" * 32, "green": "sha256:" + "9e" * 32}
-RELEASES = {slot: digest.removeprefix("sha256:")[:12] for slot, digest in DIGESTS.items()}
+NOBODY = 65534
 
 
 class FolderCluster:
@@ -231,12 +232,19 @@ def routing(
     *,
     command: Sequence[str] = (sys.executable, "-m", "tests.router_process"),
     settings: Mapping[str, str] | None = None,
+    unprivileged: bool = False,
     ready: bool = True,
 ) -> Iterator[RouterProcess]:
-    """A router for the length of a test, with this table loaded if one is given."""
+    """A router for the length of a test, with this table loaded if one is given.
+
+    `unprivileged` runs nginx as NOBODY if we are root; otherwise it is without privileges anyway.
+    """
     # Not pytest's tmp_path: the path of a socket must be short.
     folder = Path(tempfile.mkdtemp(prefix="slipway-", dir="/tmp"))
-    router = RouterProcess(folder, command, settings or {})
+    given = dict(settings or {})
+    if unprivileged and os.geteuid() == 0:
+        given["SLIPWAY_ROUTER_NGINX"] = _nginx_as_nobody(folder)
+    router = RouterProcess(folder, command, given)
     try:
         if table:
             router.route(table)
@@ -261,6 +269,17 @@ def table(epoch: int = 1, *, weight: int = 0, shadow: int = 0, **members: Any) -
         shadow=shadow,
     )
     return msgspec.structs.replace(made, **members)
+
+
+def _nginx_as_nobody(folder: Path) -> str:
+    script = folder / "nginx"
+    drop = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"
+    script.write_text(f'#!/bin/sh\nexec {drop} {find_nginx("nginx")} "$@"\n')
+    script.chmod(0o755)
+    folder.chmod(0o755)
+    (folder / "n").mkdir()
+    os.chown(folder / "n", NOBODY, NOBODY)
+    return str(script)
 
 
 def _pod(slot: SlotName, pod: StubPod | Pod | str) -> dict[str, Any]:

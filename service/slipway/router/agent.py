@@ -5,13 +5,15 @@ Killed, it takes nothing with it: the masters go on, and the next agent takes ch
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pwd
 import resource
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -80,6 +82,10 @@ class Agent:
 
     def run(self, stop: threading.Event) -> None:
         """Serve; raises a SlipwayError when it cannot even start."""
+        with alone_in(self._settings.router_dir):
+            self._run(stop)
+
+    def _run(self, stop: threading.Event) -> None:
         settings = self._settings
         server = StatusServer(
             settings.router_host,
@@ -94,7 +100,7 @@ class Agent:
             server.start()
             log.info("routing", port=settings.router_port, admin_port=server.port)
             while not stop.wait(TURN):
-                self._turn()
+                self._try_turn()
             self._drain()
         finally:
             self._follower.stop()
@@ -141,6 +147,14 @@ class Agent:
                 return
             master.kill()
         master.start()
+
+    def _try_turn(self) -> None:
+        try:
+            self._turn()
+        # The top of the loop: nginx serves on, and what failed (a full disk) may be well again.
+        except Exception:
+            log.exception("a turn failed")
+            time.sleep(RESTART_EVERY)
 
     def _turn(self) -> None:
         self._turned = time.monotonic()
@@ -206,6 +220,19 @@ def serve(settings: RouterSettings, cluster: Cluster) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: stop.set())
     Agent(settings, cluster).run(stop)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder; raises InvalidConfig while another agent does."""
+    with (folder / "agent.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InvalidConfig(
+                f"SLIPWAY_ROUTER_DIR: another router works in {folder}; give each its own"
+            ) from error
+        yield
 
 
 def _listen(host: str, port: int) -> str:

@@ -50,17 +50,22 @@ class Follower:
         """Look once."""
         try:
             self.view = self._seen()
-            trouble = ""
+            self._tell("")
         except SlipwayError as error:
-            trouble = error.message
+            self._tell(error.message)
         # The edge of the thread: whatever is wrong with one look, there is a next one.
-        except Exception as error:
-            trouble = type(error).__name__
-            log.exception("the cluster could not be looked at")
-        if trouble != self._trouble:
-            said = "the cluster does not answer" if trouble else "the cluster answers again"
-            log.warning(said, why=trouble or None)
+        except Exception as error:  # noqa: BLE001
+            self._tell(type(error).__name__, error)
+
+    def _tell(self, trouble: str, error: Exception | None = None) -> None:
+        """Log what is new: it is looked at every second."""
+        if trouble == self._trouble:
+            return
         self._trouble = trouble
+        if trouble:
+            log.warning("the cluster does not answer", why=trouble, exc_info=error)
+        else:
+            log.warning("the cluster answers again")
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -52,7 +52,7 @@ PROBLEMS = (FAILED, BAD_GATEWAY, NO_MODEL, WAITING, NO_PODS, NO_ROLE, TIMEOUT)
 FALLBACK_CODES = (422, *range(500, 600))
 # A prediction changes nothing, so a POST may be sent again.
 _RETRY = "error timeout invalid_header http_502 http_503 http_504 non_idempotent"
-_TRIES = 3
+_MOST_TRIES = 3
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 _NOBODY = "server 127.0.0.1:1 down;"
 
@@ -113,12 +113,11 @@ def _server(table: Table, pods: Pods, layout: Layout, limits: Limits) -> str:
         proxy_hide_header X-Slipway-Fallback;
         proxy_hide_header {COUNTED_HEADER};
         proxy_next_upstream {_RETRY};
-        proxy_next_upstream_tries {_TRIES};
         location / {{ rewrite ^ $slipway_target last; }}
 {_nothing("/-nothing", WAITING if table.waiting else NO_MODEL)}\
 {"".join(_location(target, pods) for target in targets(table))}\
 {_without_candidate(table)}\
-{_fallback(table, pods)}{_shadow(table, layout, limits)}\
+{_fallback(table, pods)}{_shadow(table, pods, layout, limits)}\
 {problem_locations(PROBLEMS, _counted())}\
     }}
 """
@@ -135,7 +134,7 @@ def _location(target: Target, pods: Pods) -> str:
         *mirror,
         *errors,
         *_answer_headers(target.role),
-        *_pass(target.slot, target.source, target.seconds),
+        *_pass(target.slot, pods, target.source, target.seconds),
     ]
     return f"        location = {target.place} {{\n{indented(lines, 12)}        }}\n"
 
@@ -160,12 +159,12 @@ def _fallback(table: Table, pods: Pods) -> str:
         *_errors("stable", pods.get(stable, ())),
         *_answer_headers("stable"),
         "add_header X-Slipway-Fallback 1 always;",
-        *_pass(stable, "fallback", left),
+        *_pass(stable, pods, "fallback", left),
     ]
     return f"        location @fallback {{\n{indented(lines, 12)}        }}\n"
 
 
-def _shadow(table: Table, layout: Layout, limits: Limits) -> str:
+def _shadow(table: Table, pods: Pods, layout: Layout, limits: Limits) -> str:
     if table.shadow is None:
         return ""
     lines = [
@@ -175,13 +174,18 @@ def _shadow(table: Table, layout: Layout, limits: Limits) -> str:
         "limit_conn_log_level info;",
         # The client has its answer and is gone; the copy goes on.
         "proxy_ignore_client_abort on;",
-        *_pass(table.shadow.slot, "shadow", table.timeouts.candidate, connection="close"),
+        *_pass(table.shadow.slot, pods, "shadow", table.timeouts.candidate, connection="close"),
     ]
     return f"        location = /-shadow {{\n{indented(lines, 12)}        }}\n"
 
 
-def _pass(slot: SlotName, source: str, seconds: float, connection: str = '""') -> list[str]:
+def _pass(
+    slot: SlotName, pods: Pods, source: str, seconds: float, connection: str = '""'
+) -> list[str]:
     milliseconds = round(seconds * 1000)
+    # No more than there are pods: a try for which nobody is left would hide what a pod answered.
+    # A connection that nginx had kept and the pod closed meanwhile is not counted by nginx.
+    tries = min(_MOST_TRIES, max(1, len(pods.get(slot, ()))))
     return [
         "proxy_set_header Host $host;",
         f"proxy_set_header Connection {connection};",
@@ -191,6 +195,7 @@ def _pass(slot: SlotName, source: str, seconds: float, connection: str = '""') -
         f"proxy_read_timeout {milliseconds}ms;",
         f"proxy_send_timeout {milliseconds}ms;",
         f"proxy_next_upstream_timeout {milliseconds}ms;",
+        f"proxy_next_upstream_tries {tries};",
         # The path as the client wrote it; `$uri` is the target by now.
         f"proxy_pass http://{slot}$request_uri;",
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.load import Load
 from tests.raw_http import RawAnswer, exchange, post
-from tests.router_process import RouterProcess, routing, table
+from tests.router_process import NOBODY, RouterProcess, routing, table
 from tests.service_process import get
 from tests.stub_pods import StubPod, stub_pods
 from tests.waiting import until
@@ -123,6 +123,22 @@ def test_a_port_that_is_taken_ends_the_start_with_a_sentence(router: RouterProce
         assert second.master("route") == 0
 
 
+def test_pods_that_all_failed_a_while_are_tried_again_at_once(
+    router: RouterProcess, pods: list[StubPod]
+) -> None:
+    """nginx alone would say "no live upstreams" for seconds, whatever the pods could do by then."""
+    for pod in pods:
+        pod.turn("status", 503)
+    with Load(router.port, limit=100) as load:
+        load.wait(100)
+    assert load.phases["begin"].statuses == {503: 100}, load.told()
+    for pod in pods:
+        pod.turn("ok")
+    with Load(router.port, limit=100) as load:
+        load.wait(100)
+    assert load.failed == 0, load.told()
+
+
 def test_the_stable_slot_at_its_deadline_is_504(pods: list[StubPod]) -> None:
     timed = table(timeouts=Timeouts(candidate=0.5, total=1.0))
     with routing(timed, {"blue": pods[:1]}) as router:
@@ -196,6 +212,27 @@ def test_nothing_is_written_outside_of_its_folder(router: RouterProcess) -> None
             target = str(link.readlink())
             if target.startswith("/") and not target.startswith(("/dev/", "/proc/")):
                 assert target.startswith(folder), target
+
+
+def test_A13_nginx_needs_no_privileges(pods: list[StubPod]) -> None:
+    """As a user who has the folder and nothing else, and without a complaint."""
+    with routing(table(), {"blue": pods[:2]}, unprivileged=True) as router:
+        with Load(router.port, limit=200) as load:
+            load.wait(200)
+        assert load.failed == 0, load.told()
+        router.route(table(2))
+        router.wait(2)
+        assert exchange(router.port, post(b" " * (1 << 20))).status == 200
+        if os.geteuid() == 0:
+            owners = {
+                Path(f"/proc/{pid}").stat().st_uid
+                for name in ("front", "route")
+                for pid in router.group(name)
+            }
+            assert owners == {NOBODY}
+        assert router.stop() == 0
+        assert not [line for line in router.lines() if line["level"] == "error"]
+        assert not [line for line in router.lines() if line["event"] == "nginx"]
 
 
 def test_the_agents_port_answers_what_it_should_and_nothing_else(router: RouterProcess) -> None:
