@@ -111,7 +111,7 @@ class ServeSettings(ModelSettings):
     """Worker processes. Scale by pods instead: see docs."""
     graceful_timeout: int = Field(20, ge=0, le=600)
     """Seconds that requests in flight get after SIGTERM."""
-    slot: str = "local"
+    slot: str = Field("local", pattern=r"^[A-Za-z0-9._-]{1,63}$")
     """The slot that this pod belongs to: a label in metrics and a header in answers."""
     pod: str = ""
     """The pod's name, as the Lease and /sample tell it; empty means the host's name."""
