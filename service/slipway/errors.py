@@ -21,6 +21,7 @@ something to do, and never quotes a user's data or a secret.
      │   └─ Unsigned             ... it does not say what it takes as input
      ├─ InputDataInvalid         a file to score is missing or not what it should be
      │   └─ InputDataMissing
+     ├─ Conflict                 a document was changed by somebody else meanwhile
      └─ Unavailable              something outside does not answer; trying again may help
          └─ AccessDenied         ... it answers, and refuses our credentials
 """
@@ -138,6 +139,12 @@ class InputDataMissing(InputDataInvalid):
     """The file to score is not there."""
 
     reason = "InputDataMissing"
+
+
+class Conflict(SlipwayError):
+    """A document was changed by somebody else since it was read; read it again."""
+
+    reason = "Conflict"
 
 
 class Unavailable(SlipwayError):

@@ -102,7 +102,8 @@ def cut(text: str, length: int) -> str:
 
 def _stamped(_logger: Any, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     time = _timestamp(None, "", {})["time"]
-    return {"time": time, "level": "error" if method == "exception" else method, **event}
+    level = "error" if method == "exception" else method
+    return {"time": time, "level": level, "event": event.pop("event", ""), **event}
 
 
 def _with_exception(

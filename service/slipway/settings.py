@@ -7,10 +7,11 @@ Credentials are not here: boto3 finds them itself (`AWS_*`), so they never enter
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slipway.errors import InvalidConfig
@@ -18,6 +19,9 @@ from slipway.errors import InvalidConfig
 _FROZEN = SettingsConfigDict(
     frozen=True, env_prefix="SLIPWAY_", env_ignore_empty=True, extra="ignore", populate_by_name=True
 )
+
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class StoreSettings(BaseSettings):
@@ -68,6 +72,13 @@ class ModelSettings(StoreSettings):
     max_artifact_bytes: int = Field(4 << 30, gt=0)
     """Larger artefacts are refused before they are fetched."""
 
+    @field_validator("run_id")
+    @classmethod
+    def _is_run_id(cls, given: str) -> str:
+        if given and not _RUN_ID.fullmatch(given):
+            raise ValueError("must be a run id, 32 hex digits; any other reference is a MODEL_URI")
+        return given
+
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
         if self.run_id and self.uri:
@@ -97,6 +108,8 @@ class ServeSettings(ModelSettings):
     """Seconds that requests in flight get after SIGTERM."""
     slot: str = "local"
     """The slot that this pod belongs to: a label in metrics and a header in answers."""
+    pod: str = ""
+    """The pod's name, as /sample tells it; empty means the host's name."""
     model_name: str = Field("slipway", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """The name that /model shows."""
     max_rows: int = Field(1000, ge=1, le=100_000)

@@ -13,6 +13,7 @@ _CODES: dict[type[errors.SlipwayError], int] = {
     errors.InvalidConfig: 2,
     errors.Unresolvable: 3,
     errors.InputDataMissing: 3,
+    errors.Conflict: 75,
     errors.Unavailable: 75,
     errors.AccessDenied: 1,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ class Output(StrEnum):
     JSON = "json"
 
 
-def train(  # noqa: PLR0913, PLR0917 - an option each
+def train(
     model: Annotated[ModelKind, typer.Option(help="The estimator.")] = ModelKind.LINEAR,
     target: Annotated[
         Target, typer.Option(help="Predict minutes (duration) or dollars (tip).")
@@ -88,19 +89,30 @@ def train(  # noqa: PLR0913, PLR0917 - an option each
     settings = read_settings(StoreSettings, tracking_uri=tracking_uri)
     name = name or f"ride-{target}"
     alias = "" if no_alias else alias
-    # It shall be possible to name the result.
-    parse_reference(f"models:/{name}@{alias or 'none'}")
+    _check_names(name, alias)
     if find_spec(EXAMPLES) is None:
         raise InvalidConfig(
             "this installation only applies models and has no training code; "
             "run `slipway train` from a checkout"
         )
+    # MLflow tells its makers of each logged model unless it is told not to; the user may insist.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from slipway.examples.training import Plan, run
 
     # Plain text from here on: MLflow's YAML knows no enumerations.
     plan = Plan(name, model.value, target.value, tuple(data or ()), rows, seed, alias, twin)
     logged = run(plan, settings.tracking_uri, settings.http_timeout, _step)
     _show(logged, output)
+
+
+def _check_names(name: str, alias: str) -> None:
+    """Refuse what could not be written as a model reference afterwards."""
+    try:
+        parse_reference(f"models:/{name}@{alias or 'none'}")
+    except InvalidConfig as error:
+        raise InvalidConfig(
+            "--name takes no slash, colon or at sign, --alias letters, digits, '_', '.' and '-'"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -120,7 +132,12 @@ def _step(doing: str) -> Iterator[list[str]]:
 def _show(logged: list[Logged], output: Output) -> None:
     if output is Output.JSON:
         typer.echo(json.dumps({"models": [asdict(model) for model in logged]}, indent=2))
-        return
+    else:
+        _show_table(logged)
+    typer.echo(f"serve it: MODEL_RUN_ID={logged[0].run_id} slipway serve", err=True)
+
+
+def _show_table(logged: list[Logged]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("MODEL", "VERSION", "ALIAS", "RMSE", "MAE", "RUN ID"):
         table.add_column(column, justify="right" if column in ("RMSE", "MAE") else "left")
@@ -130,4 +147,3 @@ def _show(logged: list[Logged], output: Output) -> None:
     console = Console(highlight=False)
     console.width = max(console.width, WIDTH)
     console.print(table)
-    typer.echo(f"serve it: MODEL_RUN_ID={logged[0].run_id} slipway serve", err=True)

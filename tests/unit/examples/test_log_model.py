@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import subprocess
 from pathlib import Path
 
@@ -28,7 +29,7 @@ MINUTES = np.random.default_rng(0).gamma(4.0, 3.5, 5_000)
 def test_histogram_edges_rise_strictly_and_stay_near_the_predictions(values: list[float]) -> None:
     edges = histogram_edges(np.array(values))
     assert 1 <= len(edges) <= EDGES
-    assert all(low < high for low, high in zip(edges, edges[1:], strict=False))
+    assert all(low < high for low, high in itertools.pairwise(edges))
     room = 0.01 * (max(values) - min(values)) + 1e-6
     assert min(values) - room <= edges[0]
     assert edges[-1] <= max(values) + room
@@ -79,7 +80,7 @@ def test_lineage_names_data_libraries_and_the_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("GIT_DIR", "GIT_WORK_TREE"):
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     outside = lineage("abc")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,11 +163,11 @@ def test_B15_an_artefact_larger_than_the_disk_says_so_and_gives_the_space_back(
     assert everything_below(tmp_path) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_cache_that_cannot_be_written_says_which_setting_helps(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+def test_a_cache_that_cannot_be_written_says_which_setting_helps(ride_model: Path) -> None:
+    # Even root may make nothing there.
+    unwritable = Path("/sys/slipway")
     with pytest.raises(InvalidConfig, match="SLIPWAY_CACHE_DIR"):
-        ArtifactCache(tmp_path / "cache").remember("x", release_of(tmp_path))
+        ArtifactCache(unwritable).remember("x", release_of(ride_model))
 
 
 def _fetch_in_a_process(root: str, folder: str, barrier: object, results: object) -> None:
@@ -222,3 +223,30 @@ def test_work_left_by_a_crash_is_swept_after_an_hour(ride_model: Path, tmp_path:
     fetch(ArtifactCache(tmp_path), release_of(ride_model))
     assert not old.exists()
     assert young.exists()
+
+
+def _fetch_on_a_small_disk(root: str, folder: str, results: object) -> None:
+    """A limit on the size of files stands in for a disk that runs full while we write."""
+    release = release_of(Path(folder))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY))
+    try:
+        fetch(ArtifactCache(Path(root)), release)
+    except Unavailable as error:
+        results.put(error.message)  # type: ignore[attr-defined]
+    else:
+        results.put("fetched")  # type: ignore[attr-defined]
+
+
+def test_B15_a_disk_that_runs_full_on_the_way_is_said_and_given_back(
+    ride_model: Path, tmp_path: Path
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    process = context.Process(
+        target=_fetch_on_a_small_disk, args=(str(tmp_path), str(ride_model), results)
+    )
+    process.start()
+    said = results.get(timeout=60)
+    process.join(30)
+    assert "cannot be used" in said
+    assert everything_below(tmp_path) == []

@@ -1,0 +1,128 @@
+"""The one home of metric names; nothing else in the package spells one.
+
+Labels come from closed sets only (the slot, the release, a status code, four sources), so no
+client can make a series. With several worker processes prometheus-client keeps the values in
+files under PROMETHEUS_MULTIPROC_DIR, and whoever scrapes gets the sum over all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+SOURCES = ("live", "shadow", "forced", "fallback")
+
+REQUESTS = "slipway_requests"
+SECONDS = "slipway_request_seconds"
+PREDICTION = "slipway_prediction"
+RELEASE_INFO = "slipway_release_info"
+IN_FLIGHT = "slipway_in_flight"
+
+# 0.5 ms to 60 s. The factor is the cube root of 1.5, so that the latency gate's limit of 1.5 is
+# three buckets exactly and a verdict never hangs on where an edge lies.
+LATENCY_BUCKETS = tuple(0.0005 * 1.5 ** (k / 3) for k in range(87))
+# For a release without a reference sample: 1, 2, 5 to 5,000.
+DEFAULT_PREDICTION_BUCKETS = tuple(digit * 10.0**power for power in range(4) for digit in (1, 2, 5))
+
+NO_RELEASE = "none"
+
+
+class PodMetrics:
+    """What a slot's pod counts. `release` and `run_id` are empty for an idle slot.
+
+    `multiprocess_dir` is the folder that prometheus-client was told of before it was imported, or
+    empty for one process.
+    """
+
+    def __init__(
+        self,
+        *,
+        slot: str,
+        release: str = "",
+        run_id: str = "",
+        form: str = "",
+        buckets: Sequence[float] = (),
+        multiprocess_dir: str = "",
+    ) -> None:
+        # Times of creation double the series and say what the process's start time says.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._multiprocess_dir = multiprocess_dir
+        self._labels = (slot, release or NO_RELEASE)
+        names = ("slot", "release")
+        self._requests = Counter(
+            REQUESTS,
+            "Answers to prediction requests.",
+            (*names, "code", "source"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            SECONDS,
+            "Time from a request's whole body to its answer.",
+            (*names, "source"),
+            buckets=LATENCY_BUCKETS,
+            registry=self._registry,
+        )
+        self._predictions = Histogram(
+            PREDICTION,
+            "Predictions given.",
+            (*names, "source"),
+            buckets=tuple(sorted(set(buckets))) or DEFAULT_PREDICTION_BUCKETS,
+            registry=self._registry,
+        )
+        # Children are looked up once: a look-up costs more than counting.
+        self._count = functools.cache(
+            lambda code, source: self._requests.labels(*self._labels, str(code), source)
+        )
+        self._time = functools.cache(lambda source: self._seconds.labels(*self._labels, source))
+        self._predict = functools.cache(
+            lambda source: self._predictions.labels(*self._labels, source)
+        )
+        self.in_flight = Gauge(
+            IN_FLIGHT,
+            "Prediction requests being answered.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        if release:
+            info = Gauge(
+                RELEASE_INFO,
+                "1 for the release that is served; form says what predicts.",
+                (*names, "run_id", "form"),
+                registry=self._registry,
+                multiprocess_mode="max",
+            )
+            info.labels(*self._labels, run_id, form).set(1)
+        if not multiprocess_dir:
+            ProcessCollector(registry=self._registry)
+
+    def answered(self, code: int, source: str, seconds: float) -> None:
+        """Count an answer: its status code, its source (one of SOURCES) and how long it took."""
+        self._count(code, source).inc()
+        self._time(source).observe(seconds)
+
+    def predicted(self, values: Iterable[float], source: str) -> None:
+        """Put numeric predictions into the histogram."""
+        observe = self._predict(source).observe
+        for value in values:
+            observe(value)
+
+    def expose(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        if not self._multiprocess_dir:
+            return generate_latest(self._registry)
+        # A registry of its own for each scrape: it holds the sum over all workers' files.
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=self._multiprocess_dir)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

@@ -1,0 +1,149 @@
+"""The Flask application: routes, and nothing that an answer is made of."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from flask import Flask, Response, request
+from prometheus_client import CONTENT_TYPE_LATEST
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from slipway.errors import InvalidInput
+from slipway.metrics import PodMetrics
+from slipway.settings import ServeSettings
+from slipway.web.answer import Answers, Outcome, Reply, describe
+from slipway.web.body import read_body
+from slipway.web.errors import http_problem
+from slipway.web.health import Health
+from slipway.web.sample import SampleRing
+
+if TYPE_CHECKING:
+    from slipway.models.obtain import Loaded
+
+
+class Service:
+    """A release, or none, with everything that serving it needs; made once for each process."""
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        loaded: Loaded | None,
+        *,
+        row: Any = None,
+        pod: str = "local",
+        multiprocess_dir: str = "",
+    ) -> None:
+        release = loaded.release if loaded else None
+        self.metrics = PodMetrics(
+            slot=settings.slot,
+            release=release.label if release else "",
+            run_id=release.version if release else "",
+            form=loaded.scorer.form if loaded else "",
+            buckets=release.buckets if release else (),
+            multiprocess_dir=multiprocess_dir,
+        )
+        self.ring = SampleRing(pod, release.digest if release else "", settings.sample)
+        self.health = Health(idle=loaded is None)
+        self.answers = Answers(
+            loaded,
+            self.metrics,
+            self.ring,
+            slot=settings.slot,
+            model=describe(loaded, row, settings) if loaded else b"",
+            max_rows=settings.max_rows,
+        )
+
+
+def create_app(
+    settings: ServeSettings,
+    loaded: Loaded | None,
+    *,
+    row: Any = None,
+    pod: str = "local",
+    multiprocess_dir: str = "",
+) -> Flask:
+    """The application that serves a release, or none; its Service is at `service_of(app)`.
+
+    `row` is a row that /predict takes, for /model to show.
+    """
+    app = Flask("slipway", static_folder=None)
+    service = Service(settings, loaded, row=row, pod=pod, multiprocess_dir=multiprocess_dir)
+    app.extensions["slipway"] = service
+    app.register_error_handler(HTTPException, functools.partial(_refused, service))
+    _route_answers(app, service, settings.max_body_bytes)
+    _route_probes(app, service)
+    return app
+
+
+def service_of(app: Flask) -> Service:
+    """What an application of `create_app` serves."""
+    service: Service = app.extensions["slipway"]
+    return service
+
+
+def _route_answers(app: Flask, service: Service, max_body_bytes: int) -> None:
+    answers = service.answers
+
+    @app.post("/predict")
+    @app.post("/invocations")
+    def predict() -> Response:
+        try:
+            body: bytes | InvalidInput = read_body(request.environ, max_body_bytes)
+        except InvalidInput as error:
+            body = error
+        return _response(answers.answer(request.method, request.path, request.headers, body))
+
+    @app.get("/model")
+    def model() -> Response:
+        return _response(answers.answer(request.method, request.path, request.headers, b""))
+
+
+def _route_probes(app: Flask, service: Service) -> None:
+    def tell(outcome: Outcome) -> Response:
+        """Probes come every few seconds: they are logged as `debug`."""
+        return _response(
+            service.answers.other(
+                request.method, request.path, request.headers, outcome, quiet=True
+            )
+        )
+
+    @app.get("/livez")
+    def livez() -> Response:
+        return tell(_document(*service.health.live()))
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        return tell(_document(*service.health.ready()))
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return tell(Outcome(200, service.metrics.expose(), CONTENT_TYPE_LATEST))
+
+
+def _refused(service: Service, error: HTTPException) -> Response:
+    """404, 405 and what else Flask itself refuses, in the one shape of errors."""
+    code = error.code or 500
+    problem = http_problem(code, _SAID.get(code, "the request cannot be answered"))
+    response = _response(
+        service.answers.other(request.method, request.path, request.headers, problem)
+    )
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.allow.update(error.valid_methods)
+    return response
+
+
+_SAID = {
+    404: "there is nothing at this path; predictions are made at POST /predict",
+    405: "this path does not take the method; the header Allow lists those that it takes",
+    500: "something failed that should not; the log says more",
+}
+
+
+def _document(status: int, document: dict[str, Any]) -> Outcome:
+    return Outcome(status, msgspec.json.encode(document))
+
+
+def _response(reply: Reply) -> Response:
+    return Response(reply.body, reply.status, reply.headers)

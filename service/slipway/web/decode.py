@@ -1,0 +1,122 @@
+"""Bytes of a request -> checked rows. Decoding with the row's type is the whole validation. Pure.
+
+`/predict` takes one row's object, or `{"instances": [...]}`; for `/invocations` see there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from slipway.errors import InvalidInput, Malformed, UnsupportedMedia
+from slipway.web.pointers import Tokens, invalid, pointer
+
+JSON = "application/json"
+BARE_ARRAY = 'send one object, or {"instances": [...]} for several rows; a bare array is not read'
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Rows, whether the body was one bare row, and the JSON pointer of each row."""
+
+    rows: Sequence[Any]
+    single: bool
+    place: Callable[[int], str]
+
+
+Decode = Callable[[bytes], Decoded]
+
+
+def check_media(content_type: str | None, content_encoding: str | None) -> None:
+    """Raises UnsupportedMedia for anything but plain JSON in UTF-8."""
+    if content_encoding and content_encoding.strip().lower() != "identity":
+        raise UnsupportedMedia("send the body without Content-Encoding")
+    media, *parameters = (content_type or "").lower().split(";")
+    if media.strip() != JSON:
+        raise UnsupportedMedia(f"send the body as {JSON}")
+    for parameter in parameters:
+        name, _, value = parameter.strip().partition("=")
+        if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
+            raise UnsupportedMedia("send the body in UTF-8")
+
+
+def predict_decoder(row_type: Any, max_rows: int) -> Decode:
+    """The decoder of /predict for rows of a type; at most `max_rows` rows."""
+    names = field_names(row_type)
+    batch = msgspec.json.Decoder(_envelope(row_type))
+    row = msgspec.json.Decoder(row_type)
+
+    def several(body: bytes) -> Decoded:
+        rows = limited(batch.decode(body).instances, max_rows, ("instances",))
+        return Decoded(rows, single=False, place=after("instances"))
+
+    def one(body: bytes) -> Decoded:
+        return Decoded((row.decode(body),), single=True, place=lambda _row: "")
+
+    def decode(body: bytes) -> Decoded:
+        # A guess that is nearly always right, so that a sound body is read once.
+        guess = several if b'"instances"' in body or not names else one
+        try:
+            return guess(body)
+        except msgspec.ValidationError as error:
+            meant = one if names and not _has_instances(body) else several
+            if meant is guess:
+                raise invalid(error, names) from error
+        try:
+            return meant(body)
+        except msgspec.ValidationError as error:
+            raise invalid(error, names) from error
+
+    return guarded(decode)
+
+
+def field_names(row_type: Any) -> tuple[str, ...]:
+    """The names of a row's fields; none for a tensor, whose rows are lists."""
+    if isinstance(row_type, type) and issubclass(row_type, msgspec.Struct):
+        return tuple(field.encode_name for field in msgspec.structs.fields(row_type))
+    return ()
+
+
+def _envelope(row_type: Any) -> Any:
+    return msgspec.defstruct(
+        "Instances", [("instances", list[row_type])], forbid_unknown_fields=True
+    )
+
+
+def _has_instances(body: bytes) -> bool:
+    """Whether the body is an object with that member; raises InvalidInput for an array."""
+    try:
+        return "instances" in msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError as error:
+        if body.lstrip()[:1] == b"[":
+            raise InvalidInput(BARE_ARRAY, "") from error
+        return False
+
+
+def limited(rows: list[Any], most: int, at: Tokens) -> list[Any]:
+    """The rows themselves; raises InvalidInput for none and for more than `most`."""
+    if not 1 <= len(rows) <= most:
+        raise InvalidInput(f"{at[-1]}: must hold 1 to {most} rows", pointer(at))
+    return rows
+
+
+def after(*tokens: str) -> Callable[[int], str]:
+    """The place of each row of a list that stands at `tokens`."""
+    return lambda row: pointer((*tokens, str(row)))
+
+
+def guarded(decode: Decode) -> Decode:
+    """The same decoder, with all that can go wrong as InvalidInput: no JSON at all is Malformed."""
+
+    def careful(body: bytes) -> Decoded:
+        try:
+            return decode(body)
+        except RecursionError as error:
+            raise InvalidInput("the body is nested too deeply", "") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Malformed("the body is not JSON in UTF-8") from error
+
+    return careful

@@ -1,0 +1,85 @@
+"""Predicts once before the first request does: a model that cannot is never Ready. Pure.
+
+Libraries load lazily and caches fill on the first call, so it also keeps the first user from
+waiting for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from slipway.errors import InvalidInput, ModelFailed
+from slipway.scoring.scorer import Scorer
+from slipway.web.invocations import invocations_decoder
+
+TIMES = 3
+MAX_EXAMPLE_ROWS = 1000
+
+
+def warm_up(scorer: Scorer, example: bytes | None = None) -> Any:
+    """Predict the model's own input example, as MLflow writes it for serving, or a made row.
+
+    Returns a row that /predict takes, as plain JSON values. Raises ModelFailed when the model
+    cannot predict the row.
+    """
+    row_type = scorer.use_case.row_type()
+    rows, features = _read_example(row_type, example) if example else ([], [])
+    try:
+        for _ in range(TIMES):
+            if features and not rows:
+                scorer.score_features(features, len(features))
+            else:
+                scorer.score(rows or [made_row(row_type)])
+    except ModelFailed as error:
+        which = "its own input example" if rows or features else "a row of its own schema"
+        raise type(error)(f"the model cannot predict {which}: {error.message}") from error
+    return msgspec.to_builtins(rows[0] if rows else made_row(row_type))
+
+
+def made_row(row_type: Any) -> Any:
+    """A row that the type allows: ones, `true`, a short text, a date."""
+    return msgspec.convert(_made(inspect.type_info(row_type)), row_type)
+
+
+def _read_example(row_type: Any, document: bytes) -> tuple[Sequence[Any], list[Any]]:
+    """The example as checked rows; else as the features themselves; else nothing at all.
+
+    A model that is logged with a DictVectorizer has the vectoriser's dicts as its example, which
+    are no rows of a request.
+    """
+    try:
+        return invocations_decoder(row_type, MAX_EXAMPLE_ROWS)(document).rows, []
+    except InvalidInput:
+        pass
+    try:
+        inputs = msgspec.json.decode(document, type=_Features).inputs
+    except msgspec.DecodeError:
+        return [], []
+    return [], inputs if isinstance(inputs, list) else [inputs]
+
+
+class _Features(msgspec.Struct):
+    inputs: dict[str, str | float] | list[dict[str, str | float]]
+
+
+def _made(kind: inspect.Type) -> Any:
+    if isinstance(kind, inspect.Metadata):
+        return _made(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return _made(next(t for t in kind.types if not isinstance(t, inspect.NoneType)))
+    if isinstance(kind, inspect.StructType):
+        return {field.encode_name: _made(field.type) for field in kind.fields}
+    if isinstance(kind, inspect.ListType):
+        return [_made(kind.item_type) for _ in range(kind.min_length or 1)]
+    plain: dict[type[inspect.Type], Any] = {
+        inspect.BoolType: True,
+        inspect.IntType: 1,
+        inspect.FloatType: 1.0,
+        inspect.StrType: "1",
+        inspect.DateTimeType: "2020-01-01T00:00:00Z",
+    }
+    return plain[type(kind)]

@@ -1,0 +1,89 @@
+"""The entry module of the service: reads the environment, loads the model, builds what serves.
+
+A start that fails raises, after it has told why in one line of the log and in Kubernetes'
+termination log. It never ends the process itself: gunicorn's master would start it again for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+
+from slipway import logs
+from slipway.errors import SlipwayError
+from slipway.models.obtain import Loaded, obtain
+from slipway.settings import ServeSettings, read_settings
+from slipway.web.admin import AdminServer
+from slipway.web.app import create_app, service_of
+from slipway.web.termination import TERMINATION_VARIABLE, tell_why
+from slipway.web.warmup import warm_up
+
+log = structlog.get_logger(__name__)
+
+Obtain = Callable[[ServeSettings], Loaded | None]
+
+
+class Application:
+    """What gunicorn runs: the Flask application, and the admin server beside it."""
+
+    def __init__(self, settings: ServeSettings, loaded: Loaded | None, row: Any = None) -> None:
+        pod = settings.pod or socket.gethostname()
+        multiprocess_dir = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+        flask = create_app(settings, loaded, row=row, pod=pod, multiprocess_dir=multiprocess_dir)
+        self._wsgi = flask.wsgi_app
+        self._health = service_of(flask).health
+        if settings.admin_port >= 0:
+            shared = settings.workers > 1
+            admin = AdminServer(
+                service_of(flask), settings.host, settings.admin_port, share_port=shared
+            )
+            admin.start()
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer a request (PEP 3333)."""
+        return self._wsgi(environ, start_response)
+
+    def drain(self) -> None:
+        """Say on /readyz that this process is about to end."""
+        self._health.drain()
+
+
+def application(obtain: Obtain = obtain) -> Application:
+    """Build the service that the environment describes.
+
+    Raises a SlipwayError when its settings are wrong or its model cannot be had or does not
+    predict.
+    """
+    try:
+        settings = read_settings(ServeSettings)
+        logs.configure(settings.log_level)
+        loaded = obtain(settings)
+        row = warm_up(loaded.scorer, loaded.example) if loaded else None
+        built = Application(settings, loaded, row)
+    except SlipwayError as error:
+        tell_why(error, os.environ.get(TERMINATION_VARIABLE))
+        raise
+    log.info(
+        "serving",
+        url=f"http://{_reachable(settings.host)}:{settings.port}",
+        admin_port=settings.admin_port,
+        slot=settings.slot,
+        idle=loaded is None,
+        run_id=loaded.release.version if loaded else None,
+        digest=loaded.release.digest if loaded else None,
+        form=loaded.scorer.form if loaded else None,
+    )
+    return built
+
+
+def _reachable(host: str) -> str:
+    """The address that a person on this machine can open."""
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,99 @@
+"""Models that misbehave in one chosen way, wrapped as the service takes them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from slipway.errors import ModelFailed
+from slipway.models.mlmodel import ModelFile
+from slipway.models.obtain import Loaded
+from slipway.models.release import Release
+from slipway.scoring.scorer import Scorer
+from slipway.usecases.rides import Rides
+
+RUN_ID = "0123456789abcdef0123456789abcdef"
+DIGEST = "sha256:" + "5e" * 32
+# A ride of this distance is the one that a model trips over.
+CURSED = 13.0
+
+Features = list[dict[str, Any]]
+
+
+def _minutes(features: Features) -> Any:
+    return np.array([2.0 * ride["trip_distance"] for ride in features])
+
+
+def _cursed(features: Features) -> bool:
+    return any(ride["trip_distance"] == CURSED for ride in features)
+
+
+def _raises(features: Features) -> Any:
+    if _cursed(features):
+        raise ValueError(f"secret {features}")
+    return _minutes(features)
+
+
+def _when_cursed(answer: Callable[[Features], Any]) -> Callable[[Features], Any]:
+    return lambda features: answer(features) if _cursed(features) else _minutes(features)
+
+
+def _slow(features: Features) -> Any:
+    """Takes as many seconds as the longest ride has miles, five at most."""
+    time.sleep(min(5.0, max(ride["trip_distance"] for ride in features)))
+    return _minutes(features)
+
+
+def _replaced(value: Any) -> Callable[[Features], Any]:
+    def answer(features: Features) -> Any:
+        return [value if ride["trip_distance"] == CURSED else 1.0 for ride in features]
+
+    return answer
+
+
+MODELS: dict[str, Callable[[Features], Any]] = {
+    "good": _minutes,
+    "raises": _raises,
+    "slow": _slow,
+    "nan": _when_cursed(_replaced(float("nan"))),
+    "infinite": _when_cursed(_replaced(float("inf"))),
+    "none": _when_cursed(_replaced(None)),
+    "text": _when_cursed(_replaced("12.5")),
+    "too few": _when_cursed(lambda features: [1.0] * (len(features) - 1)),
+    "too many": _when_cursed(lambda features: [1.0] * (len(features) + 1)),
+    "a scalar": _when_cursed(lambda _features: 12.5),
+    "two columns": _when_cursed(lambda features: [[1.0, 2.0]] * len(features)),
+    "complex": _when_cursed(_replaced(1j)),
+}
+
+
+def loaded(
+    kind: str = "good", *, run_id: str | None = RUN_ID, buckets: Sequence[float] = (5.0, 50.0)
+) -> Loaded:
+    """A release of `rides` whose model is one of MODELS."""
+    use_case = Rides()
+    release = Release(
+        reference="stub",
+        uri="stub",
+        digest=DIGEST,
+        size=1,
+        flavor="sklearn",
+        serialization="skops",
+        use_case="rides",
+        resolved_at="2026-01-01T00:00:00Z",
+        run_id=run_id,
+        inputs=list(use_case.inputs),
+        buckets=list(buckets),
+    )
+    model_file = ModelFile("sklearn", "skops", "model.skops", {}, True, use_case.inputs, None)
+    return Loaded(release, model_file, Scorer(use_case, MODELS[kind]))
+
+
+def obtain(kind: str) -> Loaded:
+    """The same, or the failure to load that `kind` names."""
+    if kind == "cannot be loaded":
+        raise ModelFailed("the model cannot be loaded: EOFError")
+    return loaded(kind)
