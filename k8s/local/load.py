@@ -8,7 +8,8 @@ from k8s.local.commands import ask
 from k8s.local.context import Context
 from k8s.local.errors import SetupFailed
 
-_CTR = ["ctr", "-n", "k8s.io", "images"]
+# containerd's own client in the node, on the images that the kubelet sees.
+CTR = ["ctr", "-n", "k8s.io", "images"]
 
 
 def full_name(image: str) -> str:
@@ -42,12 +43,12 @@ def is_there(image: str, identity: str, images: Mapping[str, str]) -> bool:
 def load_images(ctx: Context, node: str, images: Sequence[str]) -> list[str]:
     """Load those that the node lacks, layers that they share but once; gives their names."""
     wanted = {image: _identity(image) for image in dict.fromkeys(images)}
-    present = images_of(ctx.runner.read(["docker", "exec", node, *_CTR, "ls"]))
+    present = images_of(ctx.runner.read(["docker", "exec", node, *CTR, "ls"]))
     missing = [
         image for image, identity in wanted.items() if not is_there(image, identity, present)
     ]
     if missing:
-        take = ["docker", "exec", "-i", node, *_CTR, "import", "--all-platforms", "-"]
+        take = ["docker", "exec", "-i", node, *CTR, "import", "--all-platforms", "-"]
         ctx.runner.pipe(["docker", "save", *missing], take)
     return missing
 

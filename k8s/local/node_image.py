@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from k8s.local.context import NODE_IMAGE, Context
 from k8s.local.debian import NETWORK, NODE, build_rootfs
 from k8s.local.errors import SetupFailed
 from k8s.local.golang import build_programs
+from k8s.local.load import CTR, full_name, images_of
 
 FILES = NODE_IMAGE / "files"
 PROVISIONER_IMAGE = "slipway-local-path-provisioner:node"
@@ -67,14 +68,27 @@ def ensure_node_image(ctx: Context) -> str:
             build.base(node)
             with build.container():
                 build.prepare()
-                for image in [helper, *build.images(network)]:
+                build.import_archive(helper)
+                images = build.images(network)
+                for image in images:
                     build.import_image(image)
+                build.check([DEBIAN_IMAGE.name, *(image.name for image in images)])
                 build.commit(name)
         with ctx.cache.making(archive) as partial:
             ctx.runner.run(["docker", "save", "-o", partial, name])
         stage.outcome = f"{archive.stat().st_size / 1e6:.0f} MB"
     ctx.cache.prune(archive, "node", ".tar")
     return name
+
+
+@dataclass(frozen=True)
+class NodeProgram:
+    """An image of one program, at `place`, over the layers `below`."""
+
+    name: str
+    program: Path
+    place: str
+    below: list[Path]
 
 
 @dataclass
@@ -121,6 +135,8 @@ class _Build:
         self._remove()
         try:
             command = ["docker", "run", "-d", "--privileged", "--network=none", "--name", BUILDER]
+            # What `docker stop` sends to systemd; a commit keeps it, and cannot set it.
+            command += ["--stop-signal", "SIGRTMIN+3"]
             self.ctx.runner.run([*command, BASE_TAG], env=self._without_client_settings())
             yield
         finally:
@@ -144,38 +160,44 @@ class _Build:
         )
         self.ctx.runner.run(["docker", "exec", BUILDER, "sh", "-c", wait])
 
-    def images(self, network: Path) -> Iterator[Path]:
+    def images(self, network: Path) -> list[NodeProgram]:
         """The images that a node needs before it could pull any, each as kubeadm calls it."""
         version = f"v{versions.KUBERNETES}"
-        kubeadm = self.programs[versions.KUBEADM.name]
-        command = [str(kubeadm), "config", "images", "list", "--kubernetes-version", version]
-        pause = golang.build_file(self.ctx, NODE_IMAGE / "pause.go", self.folder / "pause")
-        programs = {**self.programs, "pause": pause}
-        for name in self.ctx.runner.read(command).split():
-            program = name.rsplit("/", 1)[-1].split(":")[0]
-            below = [network] if program == versions.KUBE_PROXY.name else []
-            yield self.single(name, programs[program], below)
+        kubeadm = str(self.programs[versions.KUBEADM.name])
+        command = [kubeadm, "config", "images", "list", "--kubernetes-version", version]
+        names = self.ctx.runner.read(command).split()
         # containerd's settings may name another pause than kubeadm does.
         sandbox = _SANDBOX.search((self.kind_files / "etc/containerd/config.toml").read_text())
         if sandbox is None:
             raise SetupFailed("kind's settings for containerd name no sandbox_image")
-        yield self.single(sandbox[1], pause, [])
-        yield self.single(PROVISIONER_IMAGE, self.programs[versions.PROVISIONER.name], [])
+        pause = golang.build_file(self.ctx, NODE_IMAGE / "pause.go", self.folder / "pause")
+        programs = {**self.programs, "pause": pause}
+        images = []
+        for name in [*dict.fromkeys([*names, sandbox[1]]), PROVISIONER_IMAGE]:
+            program = name.rsplit("/", 1)[-1].split(":", maxsplit=1)[0].removeprefix("slipway-")
+            below = [network] if program == versions.KUBE_PROXY.name else []
+            images.append(NodeProgram(name, programs[program], f"usr/local/bin/{program}", below))
+        return images
 
-    def single(self, name: str, program: Path, below: list[Path]) -> Path:
-        """An image of one program, over the layers `below`."""
+    def import_image(self, image: NodeProgram) -> None:
+        """Write the image and put it into the node."""
         layer, archive = self.folder / "program.tar", self.folder / "image.tar"
-        # The cache's name ends with a key; the image's does not.
-        short = name.rsplit("/", 1)[-1].split(":", maxsplit=1)[0].removeprefix("slipway-")
-        place = f"usr/local/bin/{short}"
-        write_layer(layer, [(program, place, 0o755)])
-        write_image(archive, name, [*below, layer], ImageSettings(entrypoint=[f"/{place}"]))
-        return archive
+        write_layer(layer, [(image.program, image.place, 0o755)])
+        settings = ImageSettings(entrypoint=[f"/{image.place}"])
+        write_image(archive, image.name, [*image.below, layer], settings)
+        self.import_archive(archive)
 
-    def import_image(self, archive: Path) -> None:
+    def import_archive(self, archive: Path) -> None:
         """Put an image's bytes into the node's store; the node unpacks them when it runs them."""
-        command = ["docker", "exec", "-i", BUILDER, "ctr", "-n", "k8s.io", "images", "import"]
+        command = ["docker", "exec", "-i", BUILDER, *CTR, "import"]
         self.ctx.runner.run([*command, "--all-platforms", "--no-unpack", "-"], stdin=archive)
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raises SetupFailed if the node lacks an image: it would find out minutes later."""
+        listing = self.ctx.runner.read(["docker", "exec", BUILDER, *CTR, "ls"])
+        missing = [name for name in names if full_name(name) not in images_of(listing)]
+        if missing:
+            raise SetupFailed(f"the node image lacks {', '.join(missing)}")
 
     def commit(self, name: str) -> None:
         """The container as it stands becomes the node image."""
@@ -183,7 +205,6 @@ class _Build:
         self.ctx.runner.run(["docker", "exec", BUILDER, "sh", "-c", stop])
         changes = [
             "ENV container=docker",
-            "STOPSIGNAL SIGRTMIN+3",
             'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
         ]
         options = [word for change in changes for word in ("-c", change)]
