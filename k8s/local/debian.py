@@ -57,8 +57,8 @@ class RootFs:
         return key_of(facts, [Path(__file__)])
 
 
-PLAIN = RootFs("debian", ("ca-certificates",))
-NETWORK = RootFs("kube-proxy", ("conntrack", "iptables", "kmod"))
+# kube-proxy runs on it too, and needs all but the first: one layer for both.
+PLAIN = RootFs("debian", ("ca-certificates", "conntrack", "iptables", "kmod"))
 PYTHON = RootFs(
     "python",
     (

@@ -20,7 +20,7 @@ from k8s.local.base_images import DEBIAN_IMAGE, image_archive, load_into_engine
 from k8s.local.cache import files_below, key_of
 from k8s.local.commands import ask
 from k8s.local.context import NODE_IMAGE, Context
-from k8s.local.debian import NETWORK, NODE, build_rootfs
+from k8s.local.debian import NODE, PLAIN, build_rootfs
 from k8s.local.errors import SetupFailed
 from k8s.local.golang import build_programs
 from k8s.local.load import CTR, full_name, images_of
@@ -42,7 +42,7 @@ _SANDBOX = re.compile(r'^\s*sandbox_image = "([^"]+)"', re.MULTILINE)
 def node_image_key() -> str:
     """Of all that goes into the node image."""
     programs = [f"{program.name}={golang.program_key(program)}" for program in versions.PROGRAMS]
-    facts = [versions.KIND, NODE.key, NETWORK.key, DEBIAN_IMAGE.key, *programs]
+    facts = [versions.KIND, NODE.key, DEBIAN_IMAGE.key, *programs]
     here = Path(__file__)
     return key_of(facts, [*files_below(NODE_IMAGE), here, here.with_name("archives.py")])
 
@@ -60,7 +60,7 @@ def ensure_node_image(ctx: Context) -> str:
         load_into_engine(ctx, name, archive)
         return name
     programs = build_programs(ctx, versions.PROGRAMS)
-    node, network = build_rootfs(ctx, NODE), build_rootfs(ctx, NETWORK)
+    node, plain = build_rootfs(ctx, NODE), build_rootfs(ctx, PLAIN)
     helper = image_archive(ctx, DEBIAN_IMAGE)
     with ctx.progress.stage("Node image") as stage:
         with tempfile.TemporaryDirectory(dir=ctx.cache.work("node")) as folder:
@@ -69,7 +69,7 @@ def ensure_node_image(ctx: Context) -> str:
             with build.container():
                 build.prepare()
                 build.import_archive(helper)
-                images = build.images(network)
+                images = build.images(plain)
                 for image in images:
                     build.import_image(image)
                 build.check([DEBIAN_IMAGE.name, *(image.name for image in images)])
@@ -160,7 +160,7 @@ class _Build:
         )
         self.ctx.runner.run(["docker", "exec", BUILDER, "sh", "-c", wait])
 
-    def images(self, network: Path) -> list[NodeProgram]:
+    def images(self, plain: Path) -> list[NodeProgram]:
         """The images that a node needs before it could pull any, each as kubeadm calls it."""
         version = f"v{versions.KUBERNETES}"
         kubeadm = str(self.programs[versions.KUBEADM.name])
@@ -175,7 +175,7 @@ class _Build:
         images = []
         for name in [*dict.fromkeys([*names, sandbox[1]]), PROVISIONER_IMAGE]:
             program = name.rsplit("/", 1)[-1].split(":", maxsplit=1)[0].removeprefix("slipway-")
-            below = [network] if program == versions.KUBE_PROXY.name else []
+            below = [plain] if program == versions.KUBE_PROXY.name else []
             images.append(NodeProgram(name, programs[program], f"usr/local/bin/{program}", below))
         return images
 
