@@ -15,6 +15,10 @@ import json
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # By their number in linux/capability.h.
 CAPABILITIES = (
     *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"),
@@ -39,15 +43,15 @@ def held_back(status: str) -> set[str]:
     return set()
 
 
-def without(process: dict[str, object], missing: set[str]) -> dict[str, object]:
+def without(process: Mapping[str, object], missing: set[str]) -> dict[str, object]:
     """A process of an OCI specification whose capability sets lack the missing ones."""
     sets = process.get("capabilities")
     if not isinstance(sets, dict):
-        return process
+        return dict(process)
     lighter = {
         kind: [name for name in names if name not in missing] for kind, names in sets.items()
     }
-    return process | {"capabilities": lighter}
+    return {**process, "capabilities": lighter}
 
 
 def option(arguments: list[str], *names: str) -> str | None:

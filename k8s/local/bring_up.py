@@ -71,9 +71,10 @@ class Platform:
 
 
 @contextmanager
-def setup(environment: Mapping[str, str], out: TextIO, log: str) -> Iterator[Context]:
+def setup(
+    environment: Mapping[str, str], out: TextIO, log: str, folder: Path = PROJECT / ".slipway"
+) -> Iterator[Context]:
     """The context of one setup, which has the cache for itself; `log` is the log's name."""
-    folder = PROJECT / ".slipway"
     home = environment.get("SLIPWAY_CACHE") or "~/.cache/slipway"
     cache = Cache(Path(home).expanduser().resolve())
     progress = Progress(folder / log, out)
@@ -109,9 +110,11 @@ def platform_that_is_up(ctx: Context) -> Platform | None:
     registry = registry_of_a_fitting_cluster("auto")
     if registry is None:
         return None
-    cluster = Cluster(
-        ctx, _spec(registry=registry), ctx.cache.bin / "kind", ctx.cache.bin / "kubectl"
-    )
+    programs = ctx.cache.bin
+    cluster = Cluster(ctx, _spec(registry=registry), programs / "kind", programs / "kubectl")
+    # It may have been made from another checkout of the same files.
+    if not ctx.kubeconfig.exists():
+        cluster.export_kubeconfig()
     return Platform(ctx, cluster, registry)
 
 

@@ -52,9 +52,9 @@ class RootFs:
 
     @property
     def key(self) -> str:
-        """Of packages, release and this file; Debian's own updates do not change it."""
-        facts = [self.name, versions.DEBIAN, archives.architecture(), *self.packages]
-        return key_of(facts, [Path(__file__)])
+        """Of all that decides it but Debian's own updates."""
+        rules = [*LEFT_OUT, *KEPT, OF_THIS_MACHINE, *MERGED]
+        return key_of([versions.DEBIAN, archives.architecture(), *self.packages, *rules])
 
 
 # kube-proxy runs on it too, and needs all but the first: one layer for both.

@@ -162,14 +162,17 @@ class Cluster:
     def revive(self) -> bool:
         """Start the node if it stands still and wait for its API server; False if in vain."""
         ask(["docker", "start", self.spec.node], timeout=60)
-        command = [self.kind, "export", "kubeconfig", "--name", self.spec.name]
-        command += ["--kubeconfig", self.ctx.kubeconfig]
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
-            if ask(command) is not None and self.answers():
+            if self.export_kubeconfig() and self.answers():
                 return True
             time.sleep(1)
         return False
+
+    def export_kubeconfig(self) -> bool:
+        """Write the way to this cluster into our own file; says if it worked."""
+        command = [self.kind, "export", "kubeconfig", "--name", self.spec.name]
+        return ask([*command, "--kubeconfig", self.ctx.kubeconfig]) is not None
 
     def answers(self) -> bool:
         """Whether the API server says that it is ready, and the node that it is."""
