@@ -7,6 +7,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
+# Tests wait for processes more than they compute, so more of them than cores.
+WORKERS ?= 3
 BIN := .venv/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
@@ -66,7 +68,7 @@ lint: .venv/.installed ## Check style and types.
 
 .PHONY: test
 test: env nginx lint ## Run all tests, after setting up what they need.
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: lock
 lock: .venv/.made ## Resolve the lock files anew (needs uv: pip install uv).

@@ -64,14 +64,14 @@ class ServiceProcess:
         except OSError:
             return False
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, seconds: float = 30) -> None:
         """Until it is ready; fails at once when the process has ended."""
 
         def look() -> bool:
             assert self.process.poll() is None, self.log.read_text()
             return self.is_ready()
 
-        until(look, 30, "the service to be ready")
+        until(look, seconds, "the service to be ready")
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
         """Send a signal, wait for the end, return the exit code."""

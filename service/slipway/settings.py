@@ -7,10 +7,11 @@ Credentials are not here: boto3 finds them itself (`AWS_*`), so they never enter
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slipway.errors import InvalidConfig
@@ -18,6 +19,9 @@ from slipway.errors import InvalidConfig
 _FROZEN = SettingsConfigDict(
     frozen=True, env_prefix="SLIPWAY_", env_ignore_empty=True, extra="ignore", populate_by_name=True
 )
+
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class StoreSettings(BaseSettings):
@@ -67,6 +71,13 @@ class ModelSettings(StoreSettings):
     """Artefact URIs must begin with one of these (a JSON list); empty allows all."""
     max_artifact_bytes: int = Field(4 << 30, gt=0)
     """Larger artefacts are refused before they are fetched."""
+
+    @field_validator("run_id")
+    @classmethod
+    def _is_run_id(cls, given: str) -> str:
+        if given and not _RUN_ID.fullmatch(given):
+            raise ValueError("must be a run id, 32 hex digits; any other reference is a MODEL_URI")
+        return given
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:

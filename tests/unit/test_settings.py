@@ -8,6 +8,7 @@ import pytest
 from slipway.errors import InvalidConfig
 from slipway.settings import ModelSettings, ScoreSettings, ServeSettings, read_settings, variable_of
 
+RUN_ID = "0123456789abcdef0123456789abcdef"
 COURSE_NAMES = {
     "run_id": "MODEL_RUN_ID",
     "uri": "MODEL_URI",
@@ -21,8 +22,8 @@ COURSE_NAMES = {
 def test_R18_the_names_that_users_know_are_kept(
     field: str, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(variable, "given")
-    assert getattr(read_settings(ModelSettings), field) == "given"
+    monkeypatch.setenv(variable, RUN_ID)
+    assert getattr(read_settings(ModelSettings), field) == RUN_ID
     assert variable_of(ModelSettings, field) == variable
 
 
@@ -42,14 +43,14 @@ def test_all_bad_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_two_references_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MODEL_RUN_ID", "a")
+    monkeypatch.setenv("MODEL_RUN_ID", RUN_ID)
     monkeypatch.setenv("MODEL_URI", "b")
     with pytest.raises(InvalidConfig, match="MODEL_RUN_ID and MODEL_URI are both set"):
         read_settings(ModelSettings)
 
 
 def test_R46_a_local_folder_wins_over_every_other_reference() -> None:
-    settings = read_settings(ModelSettings, location="/models/x", run_id="a")
+    settings = read_settings(ModelSettings, location="/models/x", run_id=RUN_ID)
     assert settings.reference == "/models/x"
 
 

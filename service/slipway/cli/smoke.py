@@ -7,7 +7,7 @@ import math
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from slipway.errors import InvalidConfig, ModelFailed, NoModel, Unavailable
 # The course's ride, for a service that does not tell what it takes.
 RIDE = {"PULocationID": 10, "DOLocationID": 50, "trip_distance": 40}
 MAX_ANSWER = 1 << 20
+REQUEST_ID = "slipway-smoke"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def asker(url: str, timeout: float) -> Ask:
             base + path,
             data=body,
             method=method,
-            headers={"Content-Type": "application/json", "X-Request-Id": "slipway-smoke"},
+            headers={"Content-Type": "application/json", "X-Request-Id": REQUEST_ID},
         )
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
@@ -83,39 +84,29 @@ def asker(url: str, timeout: float) -> Ask:
     return ask
 
 
-def checks(ask: Ask, given: dict[str, Any] | None) -> list[str]:
-    """A line for each thing that was looked at; raises ModelFailed at the first that is wrong."""
+def checks(ask: Ask, given: dict[str, Any] | None) -> Iterator[str]:
+    """A line for each thing that was found right; raises ModelFailed at the first that is not."""
     model = _expect(ask("GET", "/model", None), 200, "GET /model").document
     row = given if given is not None else _example(model)
-    single = _expect(ask("POST", "/predict", _encode(row)), 200, "POST /predict")
+    # A row of a tensor is a list, and only an object can be sent alone.
+    one = row if isinstance(row, dict) else {"instances": [row]}
+    single = _expect(ask("POST", "/predict", _encode(one)), 200, "POST /predict")
     answer, value = _prediction(single.document)
-    version = single.document.get("model_version")
-    _hold(bool(version), "the answer names no model_version")
-    _hold(
-        single.headers.get("x-slipway-run-id") == version,
-        "model_version and the header X-Slipway-Run-Id differ",
-    )
-    _hold(
-        single.headers.get("x-request-id") == "slipway-smoke", "the request id does not come back"
-    )
+    version = _version(single)
+    yield f"ok  one row     {answer} {value}, model_version {version}"
     several = _expect(
-        ask("POST", "/predict", _encode({"instances": [row] * 3})), 200, "POST /predict (3 rows)"
+        ask("POST", "/predict", _encode({"instances": [row] * 3})), 200, "POST /predict, three rows"
     )
     values = several.document.get("predictions")
     _hold(isinstance(values, list) and len(values) == 3, "three rows did not give three answers")
-    if several.document.get("model_version") == version:
-        _hold(all(_near(each, value) for each in values), "the same row gave another answer")
+    if _version(several) == version:
+        _hold(all(_same(each, value) for each in values), "the same row gave different answers")
+    yield "ok  three rows  one answer each, all the same"
     wrong = ask("POST", "/predict", _encode({"no such field": 1}))
-    _expect(wrong, 422, "POST /predict with a wrong field")
-    _hold(
-        wrong.headers.get("content-type", "").startswith("application/problem+json"),
-        "a wrong request is not answered with a problem document",
-    )
-    return [
-        f"ok  one row     {answer} {value:.4g}, model_version {version}",
-        "ok  three rows  the same prediction three times",
-        f"ok  wrong row   422: {wrong.document.get('detail')}",
-    ]
+    _expect(wrong, 422, "POST /predict with an unknown field")
+    kind = wrong.headers.get("content-type", "")
+    _hold(kind.startswith("application/problem+json"), "a wrong request gets no problem document")
+    yield f"ok  wrong row   refused with 422: {wrong.document.get('detail')}"
 
 
 def _wait_for_model(ask: Ask, seconds: float) -> None:
@@ -147,25 +138,43 @@ def _row(text: str | None) -> dict[str, Any] | None:
     return row
 
 
-def _example(model: Any) -> dict[str, Any]:
-    example = model.get("example") if isinstance(model, dict) else None
-    return example if isinstance(example, dict) else RIDE
+def _example(model: Any) -> Any:
+    if isinstance(model, dict) and model.get("use_case") != "rides":
+        return model.get("example") or RIDE
+    return RIDE
 
 
-def _prediction(document: Any) -> tuple[str, float]:
+def _prediction(document: Any) -> tuple[str, Any]:
+    """The answer's name and the prediction for the one row: a finite number, or a label."""
     _hold(isinstance(document, dict), "the answer is no JSON object")
-    found = [
-        (name, value)
-        for name, value in document.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    _hold(len(found) == 1 and math.isfinite(found[0][1]), "the answer holds no finite prediction")
-    return found[0][0], float(found[0][1])
+    found = {name: value for name, value in document.items() if name != "model_version"}
+    _hold(len(found) == 1, "the answer holds no prediction, or more than one")
+    ((name, value),) = found.items()
+    if name == "predictions":
+        _hold(isinstance(value, list) and len(value) == 1, "one row did not give one answer")
+        value = value[0]
+    sound = value is not None and (not isinstance(value, float) or math.isfinite(value))
+    _hold(sound, "the prediction is not finite")
+    return name, value
 
 
-def _near(value: Any, other: float) -> bool:
+def _same(value: Any, other: Any) -> bool:
     # A batch may be summed in another order than a single row.
-    return isinstance(value, int | float) and math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(value, float) and isinstance(other, float):
+        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(value == other)
+
+
+def _version(answer: Answer) -> str:
+    """The version that answered; in mid-rollout the next request may be answered by another."""
+    _hold(isinstance(answer.document, dict), "the answer is no JSON object")
+    version = answer.document.get("model_version")
+    _hold(isinstance(version, str) and bool(version), "the answer names no model_version")
+    named = answer.headers.get("x-slipway-run-id")
+    _hold(named == version, "model_version and the header X-Slipway-Run-Id differ")
+    returned = answer.headers.get("x-request-id") == REQUEST_ID
+    _hold(returned, "the request id does not come back")
+    return str(version)
 
 
 def _encode(document: Any) -> bytes:

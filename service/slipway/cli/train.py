@@ -132,7 +132,12 @@ def _step(doing: str) -> Iterator[list[str]]:
 def _show(logged: list[Logged], output: Output) -> None:
     if output is Output.JSON:
         typer.echo(json.dumps({"models": [asdict(model) for model in logged]}, indent=2))
-        return
+    else:
+        _show_table(logged)
+    typer.echo(f"serve it: MODEL_RUN_ID={logged[0].run_id} slipway serve", err=True)
+
+
+def _show_table(logged: list[Logged]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("MODEL", "VERSION", "ALIAS", "RMSE", "MAE", "RUN ID"):
         table.add_column(column, justify="right" if column in ("RMSE", "MAE") else "left")
@@ -142,4 +147,3 @@ def _show(logged: list[Logged], output: Output) -> None:
     console = Console(highlight=False)
     console.width = max(console.width, WIDTH)
     console.print(table)
-    typer.echo(f"serve it: MODEL_RUN_ID={logged[0].run_id} slipway serve", err=True)

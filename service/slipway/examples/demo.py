@@ -149,7 +149,7 @@ def show(command: Sequence[str]) -> None:
 
 def say(sentence: str) -> None:
     """A remark on what has just happened."""
-    console.print(f"  [green]{sentence}[/green]")
+    console.print(f"  [green]{sentence}[/green]", soft_wrap=True)
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 Two pipelines around one estimator, trained on the same rides:
 
-    dict     DictVectorizer, estimator: the course's form, takes {"PU_DO", "trip_distance"} dicts
+    dict     DictVectorizer, estimator: the course's form, takes a dict of the pair and the distance
     onehot   ColumnTransformer(OneHotEncoder), estimator: takes a DataFrame of the same columns
 
 Both make the same matrix with the same order of columns (text sorts alike with a common prefix,

@@ -27,6 +27,7 @@ from slipway.usecases.protocol import UseCase
 from slipway.usecases.rides import Rides
 from slipway.usecases.tabular import Tabular
 
+MAX_EXAMPLE_BYTES = 1 << 20
 PREDICT_FUNCTIONS = ("predict", "predict_proba", "predict_log_proba", "score", "transform")
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,17 @@ def describe(artifact: VerifiedArtifact) -> ModelFile:
     if not document.is_file():
         raise Untrusted("the artefact holds no MLmodel file")
     return parse_mlmodel(document.read_bytes())
+
+
+def example_of(artifact: VerifiedArtifact, model_file: ModelFile) -> bytes | None:
+    """The artefact's input example as a request to /invocations; None if there is none of use."""
+    if model_file.example is None:
+        return None
+    path = artifact.path / model_file.example
+    try:
+        return path.read_bytes() if path.stat().st_size <= MAX_EXAMPLE_BYTES else None
+    except OSError:
+        return None
 
 
 def use_case_of(model_file: ModelFile, name: str) -> UseCase:

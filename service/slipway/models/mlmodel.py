@@ -28,7 +28,8 @@ class ModelFile:
 
     `flavor` is `sklearn`, or the loader module of `python_function` for any other kind.
     `model_path` is relative to the artefact's root. `signed` says whether there is a signature,
-    `inputs` its columns, `tensor` its shape and dtype when it is one unnamed tensor.
+    `inputs` its columns, `tensor` its shape and dtype when it is one unnamed tensor. `example` is
+    the path of an input example in the form of a request to MLflow's server.
     """
 
     flavor: str
@@ -43,6 +44,7 @@ class ModelFile:
     model_id: str | None = None
     code: str | None = None
     predict_fn: str = "predict"
+    example: str | None = None
 
 
 def parse_mlmodel(document: bytes) -> ModelFile:
@@ -74,6 +76,7 @@ def parse_mlmodel(document: bytes) -> ModelFile:
         model_id=_text(content.get("model_id")),
         code=_text(sklearn.get("code") or pyfunc.get("code")),
         predict_fn=str(pyfunc.get("predict_fn") or "predict"),
+        example=_example(_mapping(content.get("saved_input_example_info"))),
     )
 
 
@@ -90,6 +93,11 @@ def _safe_path(value: Any) -> str:
     if path.is_absolute() or ".." in path.parts or "\\" in str(value):
         raise Untrusted("the MLmodel file names a model file outside of the artefact")
     return str(path)
+
+
+def _example(info: Mapping[str, Any]) -> str | None:
+    path = _text(info.get("serving_input_path"))
+    return _safe_path(path) if path else None
 
 
 def _requires(sklearn: Mapping[str, Any], pyfunc: Mapping[str, Any]) -> dict[str, str]:

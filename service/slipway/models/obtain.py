@@ -12,7 +12,7 @@ from slipway.clients.objects import Objects, objects_for
 from slipway.clients.registry import Registry
 from slipway.errors import DigestMismatch, SlipwayError, Unavailable
 from slipway.models.cache import ArtifactCache, VerifiedArtifact, verify
-from slipway.models.load import LoadingPolicy, load
+from slipway.models.load import LoadingPolicy, example_of, load
 from slipway.models.mlmodel import ModelFile
 from slipway.models.reference import (
     ArtifactUri,
@@ -31,11 +31,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Loaded:
-    """A release and what predicts with it, ready to use."""
+    """A release and what predicts with it, ready to use.
+
+    `example` is the model's input example, as a request to /invocations.
+    """
 
     release: Release
     model_file: ModelFile
     scorer: Scorer
+    example: bytes | None = None
 
 
 def obtain(settings: ModelSettings) -> Loaded | None:
@@ -51,7 +55,7 @@ def obtain(settings: ModelSettings) -> Loaded | None:
         settings.allow_pickle, settings.allow_unsigned, settings.allow_version_mismatch
     )
     model_file, scorer = load(artifact, release, policy)
-    return Loaded(release, model_file, scorer)
+    return Loaded(release, model_file, scorer, example_of(artifact, model_file))
 
 
 def release_of(settings: ModelSettings) -> Release | None:

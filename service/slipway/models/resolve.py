@@ -73,6 +73,7 @@ class Resolver:
         entries = list_artifact(objects, place.uri, self._max_bytes)
         files, document = _hash_all(objects, place.uri, entries)
         model_file = _describe(reference, document)
+        _check_whole(model_file, entries)
         return Release(
             reference=text,
             run_id=place.run_id or model_file.run_id,
@@ -204,6 +205,14 @@ def _describe(reference: Reference, document: bytes) -> ModelFile:
     if isinstance(reference, PickleFile):
         return pickle_pair(reference.path)
     raise ArtifactMissing("artifact missing: there is no MLmodel file")
+
+
+def _check_whole(model_file: ModelFile, entries: Sequence[ObjectInfo]) -> None:
+    """An artefact without its model would get a digest all the same, and fail when it is loaded."""
+    path = model_file.model_path
+    there = any(entry.path == path or entry.path.startswith(f"{path}/") for entry in entries)
+    if path != "." and not there:
+        raise ArtifactMissing(f"artifact missing: {path}, which the MLmodel file names")
 
 
 def pickle_pair(path: str) -> ModelFile:

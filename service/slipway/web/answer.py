@@ -16,6 +16,7 @@ import structlog
 from slipway.errors import InvalidInput, ModelFailed, NoModel, SlipwayError
 from slipway.logs import cut
 from slipway.metrics import PodMetrics
+from slipway.settings import ServeSettings
 from slipway.web.call import Call, Headers, read_call
 from slipway.web.decode import (
     JSON,
@@ -65,6 +66,8 @@ class Outcome(NamedTuple):
 class Answers:
     """Answers POST /predict, POST /invocations and GET /model with one release, or with none.
 
+    `model` is the document of GET /model.
+
     Thread-safe as far as the model's own `predict` is.
     """
 
@@ -75,7 +78,7 @@ class Answers:
         ring: SampleRing,
         *,
         slot: str,
-        model_name: str,
+        model: bytes,
         max_rows: int,
     ) -> None:
         self._loaded = loaded
@@ -85,7 +88,7 @@ class Answers:
         self._version = loaded.release.version if loaded else ""
         # Bound here, once: structlog's lazy loggers cost more than the line.
         self._log = log.bind()
-        self._model = describe(loaded, model_name, slot) if loaded else b""
+        self._model = model
         self._decoders: dict[str, Decode] = {}
         if loaded:
             row_type = loaded.scorer.use_case.row_type()
@@ -216,17 +219,17 @@ class Answers:
             self._log.error("request", exc_info=_cause(outcome.error), **line)
 
 
-def describe(loaded: Loaded, name: str, slot: str) -> bytes:
-    """The document of GET /model."""
+def describe(loaded: Loaded, row: Any, settings: ServeSettings) -> bytes:
+    """The document of GET /model; `row` is shown as an example of what /predict takes."""
     release, scorer = loaded.release, loaded.scorer
     return msgspec.json.encode(
         {
-            "name": name,
+            "name": settings.model_name,
             "model_version": release.version,
             "run_id": release.run_id,
             "model_id": release.model_id,
             "digest": release.digest,
-            "slot": slot,
+            "slot": settings.slot,
             "flavor": release.flavor,
             "form": scorer.form,
             "use_case": scorer.use_case.name,
@@ -236,6 +239,7 @@ def describe(loaded: Loaded, name: str, slot: str) -> bytes:
                 for field in scorer.use_case.inputs
             ],
             "requires": release.requires,
+            "example": row,
         }
     )
 

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from slipway.errors import InvalidInput
 from slipway.metrics import PodMetrics
 from slipway.settings import ServeSettings
-from slipway.web.answer import Answers, Outcome, Reply
+from slipway.web.answer import Answers, Outcome, Reply, describe
 from slipway.web.body import read_body
 from slipway.web.errors import http_problem
 from slipway.web.health import Health
@@ -31,6 +31,7 @@ class Service:
         settings: ServeSettings,
         loaded: Loaded | None,
         *,
+        row: Any = None,
         pod: str = "local",
         multiprocess_dir: str = "",
     ) -> None:
@@ -50,7 +51,7 @@ class Service:
             self.metrics,
             self.ring,
             slot=settings.slot,
-            model_name=settings.model_name,
+            model=describe(loaded, row, settings) if loaded else b"",
             max_rows=settings.max_rows,
         )
 
@@ -59,12 +60,16 @@ def create_app(
     settings: ServeSettings,
     loaded: Loaded | None,
     *,
+    row: Any = None,
     pod: str = "local",
     multiprocess_dir: str = "",
 ) -> Flask:
-    """The application that serves a release, or none; its Service is at `service_of(app)`."""
+    """The application that serves a release, or none; its Service is at `service_of(app)`.
+
+    `row` is a row that /predict takes, for /model to show.
+    """
     app = Flask("slipway", static_folder=None)
-    service = Service(settings, loaded, pod=pod, multiprocess_dir=multiprocess_dir)
+    service = Service(settings, loaded, row=row, pod=pod, multiprocess_dir=multiprocess_dir)
     app.extensions["slipway"] = service
     app.register_error_handler(HTTPException, functools.partial(_refused, service))
     _route_answers(app, service, settings.max_body_bytes)

@@ -12,24 +12,58 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from slipway.errors import InvalidInput, ModelFailed
 from slipway.scoring.scorer import Scorer
+from slipway.web.invocations import invocations_decoder
 
 TIMES = 3
+MAX_EXAMPLE_ROWS = 1000
 
 
-def warm_up(scorer: Scorer, example: Sequence[Any] = ()) -> None:
-    """Score the model's input example, or a made row when there is none.
+def warm_up(scorer: Scorer, example: bytes | None = None) -> Any:
+    """Predict the model's own input example, as MLflow writes it for serving, or a made row.
 
-    Raises ModelFailed when the model cannot predict it.
+    Returns a row that /predict takes, as plain JSON values. Raises ModelFailed when the model
+    cannot predict the row.
     """
-    rows = list(example) or [made_row(scorer.use_case.row_type())]
-    for _ in range(TIMES):
-        scorer.score(rows)
+    row_type = scorer.use_case.row_type()
+    rows, features = _read_example(row_type, example) if example else ([], [])
+    try:
+        for _ in range(TIMES):
+            if features and not rows:
+                scorer.score_features(features, len(features))
+            else:
+                scorer.score(rows or [made_row(row_type)])
+    except ModelFailed as error:
+        which = "its own input example" if rows or features else "a row of its own schema"
+        raise type(error)(f"the model cannot predict {which}: {error.message}") from error
+    return msgspec.to_builtins(rows[0] if rows else made_row(row_type))
 
 
 def made_row(row_type: Any) -> Any:
     """A row that the type allows: ones, `true`, a short text, a date."""
     return msgspec.convert(_made(inspect.type_info(row_type)), row_type)
+
+
+def _read_example(row_type: Any, document: bytes) -> tuple[Sequence[Any], list[Any]]:
+    """The example as checked rows; else as the features themselves; else nothing at all.
+
+    A model that is logged with a DictVectorizer has the vectoriser's dicts as its example, which
+    are no rows of a request.
+    """
+    try:
+        return invocations_decoder(row_type, MAX_EXAMPLE_ROWS)(document).rows, []
+    except InvalidInput:
+        pass
+    try:
+        inputs = msgspec.json.decode(document, type=_Features).inputs
+    except msgspec.DecodeError:
+        return [], []
+    return [], inputs if isinstance(inputs, list) else [inputs]
+
+
+class _Features(msgspec.Struct):
+    inputs: dict[str, str | float] | list[dict[str, str | float]]
 
 
 def _made(kind: inspect.Type) -> Any:

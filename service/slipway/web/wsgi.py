@@ -30,10 +30,10 @@ Obtain = Callable[[ServeSettings], Loaded | None]
 class Application:
     """What gunicorn runs: the Flask application, and the admin server beside it."""
 
-    def __init__(self, settings: ServeSettings, loaded: Loaded | None) -> None:
+    def __init__(self, settings: ServeSettings, loaded: Loaded | None, row: Any = None) -> None:
         pod = settings.pod or socket.gethostname()
         multiprocess_dir = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
-        flask = create_app(settings, loaded, pod=pod, multiprocess_dir=multiprocess_dir)
+        flask = create_app(settings, loaded, row=row, pod=pod, multiprocess_dir=multiprocess_dir)
         self._wsgi = flask.wsgi_app
         self._health = service_of(flask).health
         if settings.admin_port >= 0:
@@ -64,9 +64,8 @@ def application(obtain: Obtain = obtain) -> Application:
         settings = read_settings(ServeSettings)
         logs.configure(settings.log_level)
         loaded = obtain(settings)
-        if loaded:
-            warm_up(loaded.scorer)
-        built = Application(settings, loaded)
+        row = warm_up(loaded.scorer, loaded.example) if loaded else None
+        built = Application(settings, loaded, row)
     except SlipwayError as error:
         tell_why(error, os.environ.get(TERMINATION_VARIABLE))
         raise
