@@ -70,7 +70,9 @@ def test_the_router_only_reads(full: list[Object]) -> None:
 
 def test_the_controller_cannot_write_what_people_write(full: list[Object]) -> None:
     rights = granted(named(full, "Role", "slipway-controller"))
-    written = {name for resource, name, verb in rights if (resource, verb) == ("configmaps", "patch")}
+    written = {
+        name for resource, name, verb in rights if (resource, verb) == ("configmaps", "patch")
+    }
     assert written == {f"slipway-{name}" for name in ("state", "routing", "blue", "green")}
 
 

@@ -69,7 +69,7 @@ def test_every_variable_is_a_setting_and_its_value_is_taken(
             for name, value in given.items():
                 if value is not None:
                     monkeypatch.setenv(name, value)
-            assert read_settings(kind)
+            read_settings(kind)
 
 
 def test_every_variable_of_the_router_is_a_setting(full: list[Object]) -> None:
@@ -233,7 +233,9 @@ def test_probes_ask_the_admin_port(full: list[Object]) -> None:
             assert container[probe]["httpGet"]["port"] == "admin"
 
 
-@pytest.mark.parametrize("release", ["slipway", "s", "x" * 53, "rides-of-a-very-long-name-that-goes-on-and"])
+@pytest.mark.parametrize(
+    "release", ["slipway", "s", "x" * 53, "rides-of-a-very-long-name-that-goes-on-and"]
+)
 def test_names_are_short_enough_for_all_that_is_made_from_them(release: str) -> None:
     objects = render(FULL, release=release)
     fullnames = set()
@@ -248,7 +250,7 @@ def test_names_are_short_enough_for_all_that_is_made_from_them(release: str) -> 
     (fullname,) = fullnames
     controller = environment(container_of(objects, f"{fullname}-controller/controller"))
     assert controller["SLIPWAY_FULLNAME"] == fullname
-    assert read_settings(ControllerSettings, fullname=fullname)
+    assert read_settings(ControllerSettings, fullname=fullname).fullname == fullname
 
 
 def test_every_object_has_the_labels_that_people_search_by(full: list[Object]) -> None:
@@ -297,7 +299,7 @@ def test_without_the_web_there_is_only_batch_and_controller() -> None:
 
 
 def test_what_a_component_is_given_reaches_its_pods() -> None:
-    extra = {
+    extra: dict[str, Any] = {
         "podLabels": {"tier": "x"},
         "podAnnotations": {"a/b": "c"},
         "extraEnv": [{"name": "MORE", "value": "1"}],
@@ -334,7 +336,11 @@ def test_what_a_component_is_given_reaches_its_pods() -> None:
         assert spec["priorityClassName"] == "high"
         assert spec["serviceAccountName"] == "mine"
         assert spec["imagePullSecrets"] == [{"name": "registry"}]
-    bindings = [o for o in objects if o["kind"] == "RoleBinding" and o["roleRef"]["name"] != "slipway-operator"]
+    bindings = [
+        o
+        for o in objects
+        if o["kind"] == "RoleBinding" and o["roleRef"]["name"] != "slipway-operator"
+    ]
     assert {subject["name"] for o in bindings for subject in o["subjects"]} == {"mine"}
 
 
