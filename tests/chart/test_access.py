@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.chart_render import FULL, Object, named, render
 
-# What the role `edit` of a namespace may do to what the chart's Roles speak of (Kubernetes 1.30 on).
+# What a namespace's `edit` may do to what the chart's Roles speak of (Kubernetes 1.30 on).
 EDIT = {
     ("", "configmaps"): {"get", "list", "watch", "create", "update", "patch", "delete"},
     ("", "pods"): {"get", "list", "watch", "create", "update", "patch", "delete"},

@@ -26,7 +26,7 @@ STORE = {"store": {"ambientCredentials": True}}
         ({"store": {"endpoint": "s3:9000"}}, "store.endpoint \"s3:9000\" must begin with http"),
         ({"tracking": {"uri": "mlflow"}}, "tracking.uri \"mlflow\" must begin with http"),
         ({"store": {"artifactPrefixes": ["models/"]}}, "write s3://bucket/prefix"),
-        ({**STORE, "batch": {"enabled": True, "input": "s3://a/b"}}, "batch.output names no bucket"),
+        ({**STORE, "batch": {"enabled": True, "input": "s3://a/b"}}, "batch.output names no"),
         ({**STORE, "batch": {"enabled": True, "output": "s3://"}}, "batch.output names no bucket"),
         ({"web": {"enabled": False}}, "set one of them to true"),
         ({"rollout": {"steps": [5, 150]}}, "the weight 150 is out of range"),

@@ -13,7 +13,7 @@ from tests.chart_render import CHART, FULL, named, template
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Any:
-    """The notes for some values: Helm prints them to a cluster's users only, so an object holds them."""
+    """The notes for some values, in an object: Helm shows them to a cluster's users only."""
     chart = tmp_path / "slipway"
     shutil.copytree(CHART, chart)
     text = (chart / "templates" / "NOTES.txt").read_text()
@@ -58,6 +58,7 @@ def test_the_promise_of_the_cache_is_the_one_in_force(notes: Any) -> None:
 def test_what_uninstall_leaves_is_named(notes: Any) -> None:
     for name in ("state", "routing", "blue", "green", "control"):
         assert f"configmap/slipway-{name}" in notes({})
+    assert "pod/slipway-test-smoke" in notes({})
     assert "lease/slipway-controller" in notes({})
 
 

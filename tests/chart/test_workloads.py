@@ -75,7 +75,7 @@ def test_every_variable_is_a_setting_and_its_value_is_taken(
 def test_every_variable_of_the_router_is_a_setting(full: list[Object]) -> None:
     kind = getattr(settings, "RouterSettings", None)
     if kind is None:
-        pytest.skip("this build has no router yet")
+        pytest.skip("this build has no router")
     known = {
         variable_of(each, field)
         for each in (kind, settings.ClusterSettings)
@@ -176,9 +176,8 @@ def test_a_slot_without_a_release_is_idle_and_one_with_it_goes_by_the_lock(
     for name in SLOTS:
         pod = pod_of(full, name)
         release = next(each for each in pod["spec"]["volumes"] if each["name"] == "release")
-        assert release["configMap"] == {
-            "name": name, "optional": True, "items": [{"key": "release.json", "path": "release.json"}]
-        }  # fmt: skip
+        items = [{"key": "release.json", "path": "release.json"}]
+        assert release["configMap"] == {"name": name, "optional": True, "items": items}
         for container in (pod["spec"]["initContainers"][0], pod["spec"]["containers"][0]):
             mounts = {each["name"]: each for each in container["volumeMounts"]}
             lock = environment(container)["SLIPWAY_RELEASE_FILE"]
@@ -296,6 +295,18 @@ def test_without_the_web_there_is_only_batch_and_controller() -> None:
     assert {name for name, _ in pod_templates(objects)} == {"slipway-controller", "slipway-batch"}
     controller = environment(container_of(objects, "slipway-controller/controller"))
     assert controller["SLIPWAY_WEB"] == "false"
+
+
+def test_without_slots_no_claim_waits_for_its_first_pod() -> None:
+    """`helm install --wait` waits for claims, and many are bound by a pod that uses them."""
+    web = {"web": {"enabled": False}}
+    assert "PersistentVolumeClaim" not in {o["kind"] for o in render({**FULL, **web})}
+    mine = {"cache": {"persistence": {"enabled": True, "existingClaim": "mine"}}}
+    for values in ({**FULL, **mine}, {**FULL, **mine, **web}):
+        objects = render(values)
+        assert "PersistentVolumeClaim" not in {o["kind"] for o in objects}
+        claim = {"name": "cache", "persistentVolumeClaim": {"claimName": "mine"}}
+        assert claim in pod_of(objects, "slipway-batch")["spec"]["volumes"]
 
 
 def test_what_a_component_is_given_reaches_its_pods() -> None:

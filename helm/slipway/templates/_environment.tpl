@@ -84,15 +84,24 @@
   value: /tmp
 {{- end -}}
 
+{{/* The claim that artefacts are kept in; empty where they are kept in pods. Without slots the chart
+     makes none: many a claim is bound by its first pod, and `--wait` would wait for the next month. */}}
+{{- define "slipway.cacheClaim" -}}
+{{- $persistence := dig "persistence" dict (.Values.cache | default dict) -}}
+{{- if dig "enabled" false $persistence -}}
+{{- $own := ternary (include "slipway.name" (list . "cache")) "" (eq "true" (include "slipway.webEnabled" .)) -}}
+{{- dig "existingClaim" "" $persistence | default $own -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The volume of verified artefacts. */}}
 {{- define "slipway.cacheVolume" -}}
-{{- $cache := .Values.cache | default dict -}}
 - name: cache
-{{- if dig "persistence" "enabled" false $cache }}
+{{- with include "slipway.cacheClaim" . }}
   persistentVolumeClaim:
-    claimName: {{ dig "persistence" "existingClaim" "" $cache | default (include "slipway.name" (list . "cache")) }}
+    claimName: {{ . }}
 {{- else }}
   emptyDir:
-    sizeLimit: {{ $cache.sizeLimit | default "4Gi" }}
+    sizeLimit: {{ dig "sizeLimit" "4Gi" (.Values.cache | default dict) }}
 {{- end }}
 {{- end -}}
