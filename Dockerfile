@@ -10,18 +10,20 @@ FROM ${BASE_IMAGE} AS build
 WORKDIR /build
 # The brackets make a pattern of it, so that a context without wheels builds too.
 COPY requirements.lock wheel[s] packages/
-RUN python3 -m venv /opt/slipway \
- && if ls packages/*.whl >/dev/null 2>&1; then set -- --no-index --find-links packages; fi \
- && /opt/slipway/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary :all: \
-        --require-hashes "$@" -r packages/requirements.lock
+RUN if ls packages/*.whl >/dev/null 2>&1; then set -- --no-index --find-links packages; fi \
+ && python3 -m venv --without-pip /opt/slipway \
+ && pip --python /opt/slipway/bin/python install --no-cache-dir --disable-pip-version-check \
+        --only-binary :all: --require-hashes "$@" -r packages/requirements.lock \
+ # Size is start time: the packages' own tests, and an asynchronous twin of the API client.
+ && rm -rf /opt/slipway/lib/python3*/site-packages/kubernetes/aio \
+ && find /opt/slipway/lib -type d -name tests -prune -exec rm -rf {} +
 COPY pyproject.toml README.md requirements.in ./
 COPY service service
-# What serves applies models and trains none; and nothing here installs or tests packages any more.
+# Into a root of its own, so that a change of ours leaves the layer of packages as it is.
+# What serves applies models and trains none.
 RUN rm -rf service/slipway/examples \
- && /opt/slipway/bin/pip install --no-cache-dir --disable-pip-version-check --no-index --no-deps \
-        --no-build-isolation . \
- && find /opt/slipway/lib -type d -name tests -prune -exec rm -rf {} + \
- && /opt/slipway/bin/pip uninstall --quiet --yes pip
+ && pip --python /opt/slipway/bin/python install --disable-pip-version-check --no-index --no-deps \
+        --no-build-isolation --root /build/root .
 
 FROM ${BASE_IMAGE}
 # The router is nginx; a base may bring it.
@@ -35,6 +37,7 @@ RUN if ! command -v nginx >/dev/null; then \
  && mkdir -p /app /home/slipway \
  && chown 65532:65532 /home/slipway
 COPY --from=build /opt/slipway /opt/slipway
+COPY --from=build /build/root /
 # The packages are compiled to bytecode already, and the root file system may be read-only.
 ENV PATH=/opt/slipway/bin:$PATH \
     HOME=/home/slipway \
