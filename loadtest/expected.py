@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 
 import msgspec
-
 from loadtest.rides import ride_pool
+
 from slipway.errors import SlipwayError
 from slipway.models.obtain import obtain
 from slipway.settings import ModelSettings, read_settings
@@ -34,7 +34,7 @@ def expected_of(references: Sequence[str]) -> dict[str, list[float]]:
 def main() -> None:
     """Print the table, or say on stderr why there is none and end with 2."""
     try:
-        print(json.dumps(expected_of(sys.argv[1:])))  # noqa: T201
+        print(json.dumps(expected_of(sys.argv[1:])))
     except SlipwayError as error:
         sys.stderr.write(f"{error.reason}: {error.message}\n")
         sys.exit(2)

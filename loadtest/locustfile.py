@@ -3,6 +3,7 @@
     locust -f loadtest/locustfile.py --headless --host http://127.0.0.1:9696 --shape steady
 
 Exit code 0: all limits are met; 1: one was missed, a sentence says which; 2: it could not run.
+Interrupted (SIGINT) it waits for what is in flight and judges what there was until then.
 An entry module: it reads options and files; what came back is judged by verdict.py.
 """
 
@@ -13,22 +14,20 @@ import random
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import gevent
-from locust import FastHttpUser, LoadTestShape, events, task
-from locust.argument_parser import LocustArgumentParser
-from locust.env import Environment
-from locust.runners import LocalRunner
-
 from loadtest.check import Expected, fault_of
 from loadtest.report import lines, report
 from loadtest.rides import ride_pool
 from loadtest.shapes import SHAPES, asked, rate_at
 from loadtest.tally import Answerer, Tally
 from loadtest.verdict import WrongLimits, read_limits
+from locust import FastHttpUser, LoadTestShape, events, task
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import LocalRunner
 
 HERE = Path(__file__).parent
 RIDERS = 10_000
@@ -46,7 +45,7 @@ class CannotRun(Exception):
 class LoadTest:
     """One run: its limits and stages, what is expected, and what came back so far."""
 
-    def __init__(self, options: Namespace) -> None:
+    def __init__(self, options: Any) -> None:
         try:
             self.limits = read_limits(Path(options.limits).read_text())
         except OSError as error:
@@ -61,11 +60,23 @@ class LoadTest:
         self.rides = ride_pool()
         self.chance = random.Random(0)  # noqa: S311 - the same requests each time
         self.tally = Tally()
+        self._began: float | None = None
+        self._ended: float | None = None
+
+    def begin(self) -> None:
+        """From now on requests are asked for."""
+        self._began = time.monotonic()
+
+    def end(self) -> None:
+        """The last stage is over, or somebody has stopped the test before that."""
+        self._ended = self._ended or time.monotonic()
 
     def result(self) -> dict[str, Any]:
         """The report, as of now."""
+        now = time.monotonic()
+        elapsed = (self._ended or now) - (self._began or now)
         checked = self.expected is not None
-        return report(self.tally, asked(self.stages), self.limits, checked=checked)
+        return report(self.tally, asked(self.stages, elapsed), self.limits, checked=checked)
 
 
 @events.init_command_line_parser.add_listener
@@ -87,9 +98,7 @@ def _options(parser: LocustArgumentParser) -> None:
 @events.init.add_listener
 def _prepare(environment: Environment, runner: Any, **_others: Any) -> None:
     try:
-        if not isinstance(runner, LocalRunner):
-            # Each process would hold a part of the figures, and the percentiles of none.
-            raise CannotRun("the verdict needs one process: run without --processes and --worker")
+        _check_alone(runner)
         RideUser.test = LoadTest(environment.parsed_options)
     except CannotRun as error:
         sys.stderr.write(f"cannot run: {error}\n")
@@ -97,10 +106,26 @@ def _prepare(environment: Environment, runner: Any, **_others: Any) -> None:
     environment.stop_timeout = LAST_ANSWERS_SECONDS
 
 
+def _check_alone(runner: Any) -> None:
+    """Each of several processes would hold a part of the figures, and the percentiles of none."""
+    if not isinstance(runner, LocalRunner):
+        raise CannotRun("the verdict needs one process: run without --master and --worker")
+
+
+@events.test_start.add_listener
+def _begin(**_others: Any) -> None:
+    RideUser.test.begin()
+
+
+@events.test_stopping.add_listener
+def _end(**_others: Any) -> None:
+    RideUser.test.end()
+
+
 @events.quitting.add_listener
 def _judge(environment: Environment, **_others: Any) -> None:
     result = RideUser.test.result()
-    target = environment.parsed_options.report
+    target = getattr(environment.parsed_options, "report", "")
     if target:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         Path(target).write_text(json.dumps(result, indent=2) + "\n")
@@ -112,7 +137,7 @@ def _judge(environment: Environment, **_others: Any) -> None:
 @events.quit.add_listener
 def _tell(**_others: Any) -> None:
     """After locust's own tables: what was judged is what a person reads last."""
-    print("\n".join(lines(RideUser.test.result())))  # noqa: T201
+    print("\n".join(lines(RideUser.test.result())))
 
 
 class Shape(LoadTestShape):
@@ -190,10 +215,11 @@ class RideUser(FastHttpUser):
 
 
 def _failure(answer: Any, version: str, rides: list[int], expected: Expected | None) -> str | None:
+    if not answer.status_code:
+        # The kind of error is enough; its text holds ports, and each would be a failure of its own.
+        return f"no answer: {type(answer.error).__name__}"
     if answer.status_code != 200:
-        # 0: no answer came; the kind of error is enough, its text holds addresses.
-        status = answer.status_code or type(answer.error).__name__
-        return f"status {status}"
+        return f"status {answer.status_code}"
     try:
         document = json.loads(answer.content)
     except ValueError:

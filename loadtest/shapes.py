@@ -50,6 +50,10 @@ def rate_at(stages: Sequence[Stage], elapsed: float) -> int | None:
     return None
 
 
-def asked(stages: Sequence[Stage]) -> float:
-    """How many requests the stages mean to send."""
-    return sum(stage.seconds * stage.rate for stage in stages)
+def asked(stages: Sequence[Stage], elapsed: float) -> float:
+    """How many requests the stages mean to send in their first so many seconds."""
+    total = 0.0
+    for stage in stages:
+        total += stage.rate * max(0.0, min(stage.seconds, elapsed))
+        elapsed -= stage.seconds
+    return total

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from loadtest.check import fault_of
 
 EXPECTED = {"v1": [10.0, 20.0, 30.0]}

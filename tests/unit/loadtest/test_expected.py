@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.service_process import ROOT
-
 from loadtest.rides import ride_pool
+from tests.service_process import ROOT
 
 
 def ask(*references: str) -> subprocess.CompletedProcess[str]:

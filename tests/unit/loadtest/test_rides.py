@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-
 from loadtest.rides import POOL, ride_pool
+
 from slipway.usecases.rides import Rides
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from loadtest.shapes import SHAPES, asked, rate_at
 
 
@@ -20,7 +19,10 @@ def test_a_shape_lasts_as_long_as_it_was_told_and_then_ends(name: str) -> None:
 def test_what_is_asked_is_the_rate_summed_over_time(name: str) -> None:
     stages = SHAPES[name](50, 60)
     seconds = [rate_at(stages, k / 10) or 0 for k in range(600)]
-    assert asked(stages) == pytest.approx(sum(seconds) / 10, rel=0.02)
+    assert asked(stages, 60) == pytest.approx(sum(seconds) / 10, rel=0.02)
+    assert asked(stages, 20) == pytest.approx(sum(seconds[:200]) / 10, rel=0.02)
+    assert asked(stages, 99) == asked(stages, 60)
+    assert asked(stages, 0) == 0
 
 
 def test_the_ramp_never_falls_and_the_spike_is_three_times_the_rate() -> None:

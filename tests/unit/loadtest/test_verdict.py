@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from loadtest.verdict import Figures, Limits, WrongLimits, missed, percentile, read_limits
 
 LIMITS = Limits(50, 0.95, 0.0, 200, 500)
@@ -34,7 +34,7 @@ def test_the_shipped_limits_are_those_that_the_readers_know() -> None:
         ({"failed": 5990, "p95": 9e3, "p99": 9e3}, ["5990 of 5990", "p95 is 9000", "p99 is 9000"]),
     ],
 )
-def test_R52_each_missed_limit_is_a_sentence(change: dict[str, float], words: list[str]) -> None:
+def test_R52_each_missed_limit_is_a_sentence(change: dict[str, Any], words: list[str]) -> None:
     said = missed(replace(GOOD, **change), LIMITS)
     assert len(said) == len(words)
     for sentence, word in zip(said, words, strict=True):
