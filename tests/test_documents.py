@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from tests.controller_place import ControllerPlace
 from tests.documents import ROOT, SCHEMAS, TABLE, schemas, settings_table
 
 from slipway import metrics
@@ -16,6 +17,7 @@ from slipway.batch.shards import Shard
 from slipway.clients.tables import Store
 from slipway.examples.synthetic import Recipe, write_month
 from slipway.models.obtain import obtain
+from slipway.rollout.admin import answers
 from slipway.settings import ModelSettings, read_settings
 from slipway.web.sample import SampleRing
 
@@ -49,6 +51,17 @@ def test_real_documents_fit_their_schemas(ride_model: Path, tmp_path: Path) -> N
             name: getattr(page, name) for name in ("pod", "digest", "next", "lost", "rows")
         },
     }
+    place = ControllerPlace("preset: manual")
+    for number in (1, 2):
+        place.want(f"models:/ride/{number}")
+        place.rest()
+    place.ask("promote", force=True, actor="somebody")
+    place.rest()
+    documents |= {
+        "request.json": json.loads(place.store.documents["control"].data["request.json"]),
+        "state.json": json.loads(place.store.documents["state"].data["state.json"]),
+        "status.json": json.loads(answers(place.loop, place.metrics, "pod")["/status"]()[2]),
+    }
     assert set(documents) == set(schemas())
     for name, document in documents.items():
         # Through JSON, as the tuples of Python become the arrays that a schema knows.
@@ -68,7 +81,9 @@ def test_the_contract_names_every_metric() -> None:
 
 
 def test_metric_names_are_spelt_in_one_module_only() -> None:
-    spelt = re.compile(r'"slipway_(requests|request_seconds|prediction|release_info|in_flight)')
+    spelt = re.compile(
+        r'"slipway_(requests|request_seconds|prediction|release_info|in_flight|rollout_|gate_|decisions)'
+    )
     homes = [
         path.name
         for path in (ROOT / "service").rglob("*.py")

@@ -42,7 +42,18 @@ class StoreSettings(BaseSettings):
     """Seconds to wait for the tracking server, a try; there are three tries."""
 
 
-class ModelSettings(StoreSettings):
+class ResolveSettings(StoreSettings):
+    """What a model reference may lead to."""
+
+    use_case: str = ""
+    """`rides` or `tabular`; empty means what the model's metadata says."""
+    artifact_prefixes: tuple[str, ...] = ()
+    """Artefact URIs must begin with one of these (a JSON list); empty allows all."""
+    max_artifact_bytes: int = Field(4 << 30, gt=0)
+    """Larger artefacts are refused before they are fetched."""
+
+
+class ModelSettings(ResolveSettings):
     """Which model, from where, and what is allowed to load it."""
 
     run_id: str = Field("", validation_alias=AliasChoices("MODEL_RUN_ID"))
@@ -65,12 +76,6 @@ class ModelSettings(StoreSettings):
     """Load models that do not say what they take as input."""
     allow_version_mismatch: bool = False
     """Load models made with another scikit-learn (major.minor) than the installed one."""
-    use_case: str = ""
-    """`rides` or `tabular`; empty means what the model's metadata says."""
-    artifact_prefixes: tuple[str, ...] = ()
-    """Artefact URIs must begin with one of these (a JSON list); empty allows all."""
-    max_artifact_bytes: int = Field(4 << 30, gt=0)
-    """Larger artefacts are refused before they are fetched."""
 
     @field_validator("run_id")
     @classmethod
@@ -109,7 +114,7 @@ class ServeSettings(ModelSettings):
     slot: str = "local"
     """The slot that this pod belongs to: a label in metrics and a header in answers."""
     pod: str = ""
-    """The pod's name, as /sample tells it; empty means the host's name."""
+    """The pod's name, as the Lease and /sample tell it; empty means the host's name."""
     model_name: str = Field("slipway", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """The name that /model shows."""
     max_rows: int = Field(1000, ge=1, le=100_000)
@@ -118,6 +123,40 @@ class ServeSettings(ModelSettings):
     """Bytes in one request's body."""
     sample: int = Field(10_000, ge=0, le=10_000)
     """Share (of 10,000) of the predictions that /sample keeps."""
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    """The least important level that is logged."""
+
+
+class ClusterSettings(BaseSettings):
+    """Which installation, and how long to wait for its API server."""
+
+    model_config = _FROZEN
+
+    namespace: str = ""
+    """The namespace; empty means the pod's own, or that of the kubeconfig's context."""
+    fullname: str = Field("slipway", pattern=r"^[a-z]([-a-z0-9]{0,52}[a-z0-9])?$")
+    """What the chart's objects are called: this, a dash and the part."""
+    api_timeout: float = Field(5.0, gt=0, le=60)
+    """Seconds to wait for the API server, a request; none is repeated."""
+
+
+class ControllerSettings(ClusterSettings, ResolveSettings):
+    """`slipway controller`."""
+
+    controller_host: str = "0.0.0.0"  # noqa: S104 - as above
+    """The address to listen on."""
+    controller_port: int = Field(9699, ge=0, le=65535)
+    """The port of /status, /metrics, /livez and /readyz."""
+    pod: str = ""
+    """The pod's name, as the Lease and /sample tell it; empty means the host's name."""
+    web: bool = True
+    """Whether there are slots and a router; without them a release is promoted at once."""
+    lease_seconds: float = Field(15.0, ge=3, le=300)
+    """Seconds after which another controller takes the Lease of one that is silent."""
+    alias_seconds: float = Field(10.0, ge=1, le=3600)
+    """Seconds between two looks at where an alias points."""
+    resolve_seconds: float = Field(600.0, ge=1, le=86400)
+    """Seconds that listing and hashing an artefact may take."""
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     """The least important level that is logged."""
 

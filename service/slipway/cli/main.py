@@ -22,6 +22,9 @@ VERBS = {
     "score": "slipway.cli.score:score",
     "train": "slipway.cli.train:train",
     "smoke": "slipway.cli.smoke:smoke",
+    "controller": "slipway.cli.controller:controller",
+    "status": "slipway.cli.status:status",
+    "set-model": "slipway.cli.set_model:set_model",
 }
 SUMMARIES = {
     "serve": "Serve a model over HTTP.",
@@ -29,6 +32,9 @@ SUMMARIES = {
     "score": "Score one month of rides into a Parquet file.",
     "train": "Train and register the example ride models.",
     "smoke": "Send a few requests to a running service and check the answers.",
+    "controller": "Follow the desired model: fill slots, move traffic, say why.",
+    "status": "Show the rollout: what serves, what is tried, why it does not move.",
+    "set-model": "Name the model that is wanted from now on.",
 }
 
 
@@ -47,7 +53,7 @@ class LazyVerbs(typer.core.TyperGroup):
         if cmd_name not in VERBS:
             return None
         module, _, function = VERBS[cmd_name].partition(":")
-        verb = typer.Typer(add_completion=False)
+        verb = typer.Typer(add_completion=False, rich_markup_mode=None)
         verb.command(name=cmd_name)(getattr(importlib.import_module(module), function))
         return typer.main.get_command(verb)
 
