@@ -70,6 +70,16 @@ lint: .venv/.installed ## Check style and types.
 test: env nginx lint ## Run all tests, after setting up what they need.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+# REGISTRY=none builds what could be pulled; by itself it is found out.
+export REGISTRY
+.PHONY: up
+up: env ## A platform on a local Kubernetes cluster, from whatever this machine has.
+	@$(BIN)/python -m k8s.up
+
+.PHONY: down
+down: ## Remove the cluster, and the Docker engine if `make up` started it.
+	@$(PYTHON) -m k8s.cluster down
+
 LOAD_URL ?= http://127.0.0.1:9696
 .PHONY: load
 load: .venv/.installed ## Two minutes of load, judged by loadtest/limits.toml (LOAD='--shape spike').

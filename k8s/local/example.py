@@ -18,7 +18,7 @@ MODEL = "ride-duration"
 TRAININGS = (("--alias", "champion"), ("--model", "ridge", "--no-alias", "--no-twin"))
 MONTH = ("green", "2021", "3")
 ROWS = 60_000
-BUCKET, FOLDER = "rides", "months"
+BUCKET, FOLDER = "rides", ""
 
 VERSIONS = """
 import json, sys
@@ -29,13 +29,13 @@ print(json.dumps([runs[number] for number in sorted(runs)]))
 """
 UPLOAD = """
 import sys, tempfile
-
+from pathlib import Path
 from slipway.clients.objects import s3_client
 from slipway.examples.synthetic import Recipe, write_month
 endpoint, bucket, folder, kind, year, month, rows = sys.argv[1:]
 recipe = Recipe(kind, int(year), int(month), rows=int(rows))
 client = s3_client(endpoint)
-key = f"{folder}/{recipe.file_name}"
+key = f"{folder}{recipe.file_name}"
 there = client.list_objects_v2(Bucket=bucket, Prefix=key).get("KeyCount", 0)
 if not there:
     with tempfile.TemporaryDirectory() as made:

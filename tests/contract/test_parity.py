@@ -17,7 +17,7 @@ from tests.conftest import REAL_RIDES
 from tests.service_process import SLIPWAY, ServiceProcess, post, serving
 
 from slipway.examples.synthetic import Recipe, make_month
-from slipway.usecases.rides import pair_key, ride_features
+from slipway.usecases.rides import MAX_DISTANCE, pair_key, ride_features
 
 RIDES = 1_000
 FILE = "green_tripdata_2019-03.parquet"
@@ -47,11 +47,10 @@ def _rides() -> pa.Table:
             strict=True,
         )
     ]
+    columns = (table[name].to_pylist() for name in (DISTANCE, PICKUP, DROPOFF))
     sound = [
-        1 <= time <= 60 and None not in zones
-        for time, *zones in zip(
-            minutes, table[PICKUP].to_pylist(), table[DROPOFF].to_pylist(), strict=True
-        )
+        1 <= time <= 60 and 0 <= distance <= MAX_DISTANCE and None not in zones
+        for time, distance, *zones in zip(minutes, *columns, strict=True)
     ]
     return table.filter(pa.array(sound)).slice(0, RIDES)
 
