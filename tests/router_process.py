@@ -136,9 +136,12 @@ class RouterProcess:
             self.process.kill()
             self.process.wait(10)
         for name in ("route", "front"):
-            for pid in {self.master(name), *self.group(name)} - {0}:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            # The master first: it would start another worker in place of each that ends.
+            if leader := self.master(name):
+                os.kill(leader, signal.SIGKILL)
+                for pid in processes.group(leader):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
     def master(self, name: str) -> int:
         """The process id of a master that runs, 0 if there is none."""

@@ -155,7 +155,12 @@ class NginxMaster:
 
     def kill(self) -> None:
         """End it and its workers at once."""
-        for pid in {self._pid, *processes.group(self._pid)} if self._pid else ():
+        if not self._pid:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        # Only now: the master would start another worker in place of each that ends.
+        for pid in processes.group(self._pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if self._child is not None:

@@ -242,5 +242,5 @@ def test_the_agents_port_answers_what_it_should_and_nothing_else(router: RouterP
     for path, code in (("livez", 200), ("readyz", 200), ("metrics", 200), ("nothing", 404)):
         assert get(f"{router.admin_url}/{path}")[0] == code
     assert router.counted()["slipway_router_loaded_epoch"] == {(): 1.0}
-    assert exchange(router.admin_port, post(b"{}", path="/status")).status == 501
+    assert exchange(router.admin_port, post(b"{}", path="/status")).status == 405
     assert [line for line in router.lines() if line["event"] == "routing"]
