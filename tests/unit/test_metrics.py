@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway import metrics
-from slipway.metrics import DEFAULT_PREDICTION_BUCKETS, LATENCY_BUCKETS, SOURCES, PodMetrics
+from slipway.buckets import LATENCY_BUCKETS
+from slipway.metrics import DEFAULT_PREDICTION_BUCKETS, SOURCES, PodMetrics
 
 
 def pod(buckets: tuple[float, ...] = (1.0, 10.0)) -> PodMetrics:

@@ -109,7 +109,11 @@ NO_LABELS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("value", NO_LABELS, ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    NO_LABELS,
+    ids=[type(value).__name__ + str(place) for place, value in enumerate(NO_LABELS)],
+)
 @pytest.mark.parametrize("kind", [None, object])
 def test_A10_where_labels_are_let_through_nothing_else_is(value: Any, kind: Any) -> None:
     """A None or a NaN among labels would be sent as JSON's null, with a 200."""
