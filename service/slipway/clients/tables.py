@@ -23,6 +23,7 @@ from slipway.clients.objects import s3_client, s3_errors
 from slipway.errors import ArtifactMissing, InputDataMissing, InvalidConfig, Unavailable
 
 CHUNK = 1 << 20
+_NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Store:
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             return Source(path, name, path.stat().st_size, digest)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        except _NO_FILE as error:
             raise InputDataMissing(f"there is no file {uri}") from error
         except OSError as error:
             raise Unavailable(f"{uri} cannot be read: {error.strerror}") from error
@@ -65,11 +66,13 @@ class Store:
         """A small text, or None when there is none."""
         try:
             if not is_s3(uri):
-                return Path(uri).read_text("utf-8")
+                return Path(uri).read_bytes().decode()
             with self._get(uri) as body:
                 return str(body.read().decode())
-        except (ArtifactMissing, FileNotFoundError, UnicodeDecodeError):
+        except (ArtifactMissing, UnicodeDecodeError, *_NO_FILE):
             return None
+        except OSError as error:
+            raise Unavailable(f"{uri} cannot be read: {error.strerror}") from error
 
     def exists(self, uri: str) -> bool:
         """Whether something lies there."""

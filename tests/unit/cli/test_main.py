@@ -34,8 +34,9 @@ def test_every_verb_shows_its_help(verb: str) -> None:
 @pytest.mark.parametrize("verb", ["", "smoke", "router", "status", "set-model"])
 def test_a_light_verb_does_not_wait_for_heavy_libraries(verb: str) -> None:
     imported = run(*filter(None, [verb]), "--help").stderr
-    for library in ("mlflow", "sklearn", "pandas", "boto3", "pyarrow", "kubernetes", "flask"):
-        assert f"| {library}\n" not in imported.replace("|   ", "| ")
+    names = {line.rpartition("|")[2].strip() for line in imported.splitlines()}
+    assert "typer" in names
+    assert not names & {"mlflow", "sklearn", "pandas", "boto3", "pyarrow", "kubernetes", "flask"}
 
 
 def test_an_error_is_one_sentence_and_an_exit_code() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stub_models import loaded
 
 from slipway.cli import serve as module
 from slipway.cli.serve import METRICS_DIR, prepare_metrics, serve
 from slipway.errors import InvalidConfig
-from slipway.models.obtain import release_of
 from slipway.settings import ServeSettings, read_settings
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
@@ -78,13 +78,11 @@ def test_the_model_named_on_the_command_line_wins_over_every_reference(
 
 
 def test_and_over_a_release_lock_of_the_environment_but_not_over_one_beside_it(
-    ride_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who writes a model's name gets that model."""
-    other = release_of(read_settings(ServeSettings, location=str(ride_model)))
-    assert other
     lock = tmp_path / "release.json"
-    lock.write_bytes(other.to_json())
+    lock.write_bytes(loaded().release.to_json())
     monkeypatch.setenv("SLIPWAY_RELEASE_FILE", str(lock))
     assert served().release_file == lock
     assert served("models:/ride-duration/3", release_file=lock).release_file == lock
