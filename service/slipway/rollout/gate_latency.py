@@ -11,18 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from slipway.buckets import LATENCY_BUCKETS, LATENCY_GROWTH
-from slipway.rollout.measures import LATENCY_CELLS, Interval, Window
+from slipway.rollout.measures import Interval, Window
 from slipway.rollout.policy import Latency
 from slipway.rollout.quantiles import Tail, lower_edge, quantile_edge, tail_of, upper_edge
 from slipway.rollout.readings import Levels, Reading, needed_samples
 
 
 @dataclass(frozen=True)
-class _Span:
-    """Edges between which a quantile lies: above `low` (None: anywhere below), at most `high`."""
+class _Limits:
+    """What a ratio of `edges` and a difference of `absolute` seconds mean at quantile `q`."""
 
-    low: int | None
-    high: int | None
+    q: float
+    edges: int
+    absolute: float
 
 
 def read_latency(window: Window, policy: Latency, q: float, levels: Levels) -> Reading | None:
@@ -34,28 +35,22 @@ def read_latency(window: Window, policy: Latency, q: float, levels: Levels) -> R
     if candidate.count <= 0 or control.count <= 0:
         return None
     power = round(math.log(policy.limit) / math.log(LATENCY_GROWTH))
-
-    def passes_at(factor: float) -> bool:
-        return _passes(
-            _span(candidate.scaled(factor), q, levels.passing),
-            _span(control.scaled(factor), q, levels.passing),
-            power,
-            policy.absolute,
-        )
-
-    wide = _span(control, q, levels.failing)
+    limits = _Limits(q, power, policy.absolute)
+    passes = _passes(candidate, control, limits, levels.passing)
+    # Not both can be: the upper bound of what passes is below the limit.
     fails = (
-        len(counted) >= policy.least_intervals
-        and _fails(_span(candidate, q, levels.failing), wide, power, policy.absolute)
-        and _fails(
-            _span(_better_half(counted, control, q), q, levels.failing), wide, power,
-            policy.absolute,
-        )
-    )  # fmt: skip
-    passes = passes_at(1.0)
+        not passes
+        and len(counted) >= policy.least_intervals
+        and _fails(candidate, control, limits, levels.failing)
+        and _fails(_better_half(counted, control, q), control, limits, levels.failing)
+    )
     count = int(candidate.count)
-    needed = count if passes or fails else needed_samples(count, levels, passes_at)
-    low, high = _ratio(_span(candidate, q, levels.passing), _span(control, q, levels.passing))
+    needed = count if passes or fails else needed_samples(
+        count,
+        levels,
+        lambda f: _passes(candidate.scaled(f), control.scaled(f), limits, levels.passing),
+    )  # fmt: skip
+    low, high = (None, None) if levels.brief else _ratio(candidate, control, q, levels.passing)
     return Reading(
         passes=passes,
         fails=fails,
@@ -71,34 +66,26 @@ def read_latency(window: Window, policy: Latency, q: float, levels: Levels) -> R
 
 
 def _sum(cells: Iterable[Sequence[int]]) -> list[int]:
-    total = [0] * LATENCY_CELLS
-    for row in cells:
-        for index, count in enumerate(row):
-            if count:
-                total[index] += count
-    return total
+    return [sum(column) for column in zip(*cells, strict=True)]
 
 
-def _span(tail: Tail, q: float, level: float) -> _Span:
-    return _Span(lower_edge(tail, q, level), upper_edge(tail, q, level))
-
-
-def _passes(candidate: _Span, control: _Span, power: int, absolute: float) -> bool:
-    if candidate.high is None:
+def _passes(candidate: Tail, control: Tail, limits: _Limits, level: float) -> bool:
+    high = upper_edge(candidate, limits.q, level)
+    if high is None:
         return False
-    if control.low is not None and candidate.high - control.low <= power:
+    low = lower_edge(control, limits.q, level)
+    if low is not None and high - low <= limits.edges:
         return True
-    least = LATENCY_BUCKETS[control.low] if control.low is not None else 0.0
-    return LATENCY_BUCKETS[candidate.high] - least <= absolute
+    least = LATENCY_BUCKETS[low] if low is not None else 0.0
+    return LATENCY_BUCKETS[high] - least <= limits.absolute
 
 
-def _fails(candidate: _Span, control: _Span, power: int, absolute: float) -> bool:
-    if candidate.low is None or control.high is None:
-        return False
+def _fails(candidate: Tail, control: Tail, limits: _Limits, level: float) -> bool:
+    low, high = lower_edge(candidate, limits.q, level), upper_edge(control, limits.q, level)
     # The quantile lies strictly beyond its lower edge, so equality is enough.
-    if candidate.low - control.high < power:
+    if low is None or high is None or low - high < limits.edges:
         return False
-    return LATENCY_BUCKETS[candidate.low] - LATENCY_BUCKETS[control.high] >= absolute
+    return LATENCY_BUCKETS[low] - LATENCY_BUCKETS[high] >= limits.absolute
 
 
 def _better_half(intervals: Sequence[Interval], control: Tail, q: float) -> Tail:
@@ -118,13 +105,15 @@ def _better_half(intervals: Sequence[Interval], control: Tail, q: float) -> Tail
     return tail_of(_sum(i.candidate for i in busy[: (len(busy) + 1) // 2]))
 
 
-def _ratio(candidate: _Span, control: _Span) -> tuple[float | None, float | None]:
-    low = high = None
-    if candidate.low is not None and control.high is not None:
-        low = LATENCY_GROWTH ** (candidate.low - control.high)
-    if candidate.high is not None and control.low is not None:
-        high = LATENCY_GROWTH ** (candidate.high - control.low)
-    return low, high
+def _ratio(
+    candidate: Tail, control: Tail, q: float, level: float
+) -> tuple[float | None, float | None]:
+    low, high = lower_edge(candidate, q, level), upper_edge(candidate, q, level)
+    least, most = lower_edge(control, q, level), upper_edge(control, q, level)
+    return (
+        LATENCY_GROWTH ** (low - most) if low is not None and most is not None else None,
+        LATENCY_GROWTH ** (high - least) if high is not None and least is not None else None,
+    )
 
 
 def _estimate(candidate: Tail, control: Tail, q: float) -> float:

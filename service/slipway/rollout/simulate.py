@@ -122,7 +122,7 @@ class Rollout:
         step = step_name(self._place.state)
         decision = self._place.tick(elapsed, window, verdicts)
         self._note(decision, verdicts, step)
-        while self._ended is None and (decision.write or decision.routing or decision.fills):
+        while self._ended is None and (decision.notes or decision.routing or decision.fills):
             decision = self._place.tick(0.0, None, ())
             self._note(decision, (), step)
         if self._collector is None or decision.measure != self._collector.measure:
