@@ -70,6 +70,12 @@ lint: .venv/.installed ## Check style and types.
 test: env nginx lint ## Run all tests, after setting up what they need.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+LOAD_URL ?= http://127.0.0.1:9696
+.PHONY: load
+load: .venv/.installed ## Two minutes of load, judged by loadtest/limits.toml (LOAD='--shape spike').
+	@$(BIN)/python -m locust -f loadtest/locustfile.py --headless --only-summary --host $(LOAD_URL) \
+		--html reports/load.html --report reports/load.json $(LOAD)
+
 .PHONY: lock
 lock: .venv/.made ## Resolve the lock files anew (needs uv: pip install uv).
 	@for group in requirements requirements-dev requirements-mlflow; do

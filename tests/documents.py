@@ -14,16 +14,34 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from pydantic_settings import BaseSettings
 
 from slipway import settings
 from slipway.models.release import Release
-from slipway.settings import ModelSettings, ScoreSettings, ServeSettings, variable_of
+from slipway.rollout import state_document
+from slipway.rollout.state import State
+from slipway.rollout.status import ControllerStatus
+from slipway.rollout.wishes import _Control
+from slipway.router.table import Table
+from slipway.settings import (
+    ControllerSettings,
+    ModelSettings,
+    RouterSettings,
+    ScoreSettings,
+    ServeSettings,
+    variable_of,
+)
 from slipway.usecases.ride_columns import REASONS
 from slipway.web.sample import Page
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = ROOT / "docs" / "schemas"
-KINDS: dict[str, type[ModelSettings]] = {"serve": ServeSettings, "score": ScoreSettings}
+KINDS: dict[str, type[BaseSettings]] = {
+    "serve": ServeSettings,
+    "score": ScoreSettings,
+    "controller": ControllerSettings,
+    "router": RouterSettings,
+}
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 
 
@@ -58,7 +76,11 @@ def schemas() -> dict[str, Any]:
     }
     return {
         "release.json": msgspec.json.schema(Release),
+        "request.json": msgspec.json.schema(_Control),
+        "routing.json": msgspec.json.schema(Table),
         "sample.json": msgspec.json.schema(Page),
+        "state.json": _state(),
+        "status.json": msgspec.json.schema(ControllerStatus),
         "summary.json": {
             "type": "object",
             "properties": summary,
@@ -66,6 +88,16 @@ def schemas() -> dict[str, Any]:
             "additionalProperties": False,
         },
     }
+
+
+def _state() -> dict[str, Any]:
+    """The stored state: its members lie beside those that this version does not know."""
+    schema = msgspec.json.schema(State)
+    members = schema["$defs"]["State"]
+    del members["properties"]["extra"]
+    members["properties"] = {"schema": {"const": state_document.SCHEMA}} | members["properties"]
+    members["required"] = ["schema"]
+    return schema
 
 
 def settings_table() -> str:

@@ -120,7 +120,7 @@ def stub(kind: str) -> tuple[str, ...]:
 
 def bare_environment() -> dict[str, str]:
     """What a process needs to run at all, and nothing that could name a model."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+    kept = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
     # Numeric libraries would start a thread for each core in each process.
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "OMP_NUM_THREADS": "1",

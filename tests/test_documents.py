@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from tests.controller_place import ControllerPlace
 from tests.documents import ROOT, SCHEMAS, TABLE, schemas, settings_table
 
 from slipway import metrics
@@ -16,6 +17,8 @@ from slipway.batch.shards import Shard
 from slipway.clients.tables import Store
 from slipway.examples.synthetic import Recipe, write_month
 from slipway.models.obtain import obtain
+from slipway.rollout.admin import answers
+from slipway.router.table import table_of
 from slipway.settings import ModelSettings, read_settings
 from slipway.web.sample import SampleRing
 
@@ -23,7 +26,8 @@ from slipway.web.sample import SampleRing
 @pytest.mark.parametrize("name", sorted(schemas()))
 def test_the_schemas_are_those_of_the_code(name: str) -> None:
     """If this fails after an intended change: python -m tests.documents"""
-    assert json.loads((SCHEMAS / name).read_text()) == schemas()[name]
+    # Through JSON, as the tuples of Python become the arrays that a schema knows.
+    assert json.loads((SCHEMAS / name).read_text()) == json.loads(json.dumps(schemas()[name]))
 
 
 def test_the_readme_lists_every_setting() -> None:
@@ -42,16 +46,29 @@ def test_real_documents_fit_their_schemas(ride_model: Path, tmp_path: Path) -> N
     ring = SampleRing("pod", loaded.release.digest, 10_000)
     ring.add("pair", "key", [1.5], "live")
     page = ring.after()
+    digest = loaded.release.digest
+    routing = table_of(1, ("blue", digest), ("green", digest), weight=500, shadow=10_000)
     documents = {
         "release.json": json.loads(loaded.release.to_json()),
+        "routing.json": json.loads(routing.to_json()),
         "summary.json": run(job, loaded, Store()).summary,
         "sample.json": {
             name: getattr(page, name) for name in ("pod", "digest", "next", "lost", "rows")
         },
     }
+    place = ControllerPlace("preset: manual")
+    for number in (1, 2):
+        place.want(f"models:/ride/{number}")
+        place.rest()
+    place.ask("promote", force=True, actor="somebody")
+    place.rest()
+    documents |= {
+        "request.json": json.loads(place.store.documents["control"].data["request.json"]),
+        "state.json": json.loads(place.store.documents["state"].data["state.json"]),
+        "status.json": json.loads(answers(place.loop, place.metrics, "pod")["/status"]()[2]),
+    }
     assert set(documents) == set(schemas())
     for name, document in documents.items():
-        # Through JSON, as the tuples of Python become the arrays that a schema knows.
         jsonschema.validate(json.loads(json.dumps(document)), schemas()[name])
 
 
@@ -68,7 +85,8 @@ def test_the_contract_names_every_metric() -> None:
 
 
 def test_metric_names_are_spelt_in_one_module_only() -> None:
-    spelt = re.compile(r'"slipway_(requests|request_seconds|prediction|release_info|in_flight)')
+    pod = "requests|request_seconds|prediction|release_info|in_flight"
+    spelt = re.compile(f'"slipway_({pod}|router_|rollout_|gate_|decisions)')
     homes = [
         path.name
         for path in (ROOT / "service").rglob("*.py")

@@ -21,6 +21,9 @@ something to do, and never quotes a user's data or a secret.
      │   └─ Unsigned             ... it does not say what it takes as input
      ├─ InputDataInvalid         a file to score is missing or not what it should be
      │   └─ InputDataMissing
+     ├─ NotInstalled             there is no installation of that name in that place
+     ├─ TimedOut                 what was waited for has not happened in time
+     ├─ RolloutAborted           a rollout that was waited for was aborted
      ├─ Conflict                 a document was changed by somebody else meanwhile
      └─ Unavailable              something outside does not answer; trying again may help
          └─ AccessDenied         ... it answers, and refuses our credentials
@@ -139,6 +142,24 @@ class InputDataMissing(InputDataInvalid):
     """The file to score is not there."""
 
     reason = "InputDataMissing"
+
+
+class NotInstalled(SlipwayError):
+    """There is no installation of that name in that namespace or folder."""
+
+    reason = "NotInstalled"
+
+
+class TimedOut(SlipwayError):
+    """What was waited for has not happened in time; it may still happen."""
+
+    reason = "TimedOut"
+
+
+class RolloutAborted(SlipwayError):
+    """A rollout that was waited for was aborted; the message says why."""
+
+    reason = "Aborted"
 
 
 class Conflict(SlipwayError):

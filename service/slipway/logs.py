@@ -54,7 +54,7 @@ class _FromStandardLibrary(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = record.getMessage()
-        except (TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):
             text = str(record.msg)
         event: dict[str, Any] = {"event": cut(text, MAX_TEXT), "logger": record.name}
         if record.exc_info and record.exc_info[1] is not None:

@@ -8,7 +8,7 @@ files under PROMETHEUS_MULTIPROC_DIR, and whoever scrapes gets the sum over all 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,7 +19,10 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from slipway.buckets import LATENCY_BUCKETS
 
 SOURCES = ("live", "shadow", "forced", "fallback")
 
@@ -29,9 +32,18 @@ PREDICTION = "slipway_prediction"
 RELEASE_INFO = "slipway_release_info"
 IN_FLIGHT = "slipway_in_flight"
 
-# 0.5 ms to 60 s. The factor is the cube root of 1.5, so that the latency gate's limit of 1.5 is
-# three buckets exactly and a verdict never hangs on where an edge lies.
-LATENCY_BUCKETS = tuple(0.0005 * 1.5 ** (k / 3) for k in range(87))
+ROLLOUT_WEIGHT = "slipway_rollout_weight"
+ROLLOUT_PHASE = "slipway_rollout_phase"
+GATE_FIGURES = ("estimate", "lower", "upper", "limit", "samples")
+GATES = {figure: f"slipway_gate_{figure}" for figure in GATE_FIGURES}
+DECISIONS = "slipway_decisions"
+
+ROUTER_REQUESTS = "slipway_router_requests"
+ROUTER_SECONDS = "slipway_router_request_seconds"
+ROUTER_FALLBACKS = "slipway_router_fallbacks"
+ROUTER_SHADOW_DROPPED = "slipway_router_shadow_dropped"
+ROUTER_LOADED_EPOCH = "slipway_router_loaded_epoch"
+
 # For a release without a reference sample: 1, 2, 5 to 5,000.
 DEFAULT_PREDICTION_BUCKETS = tuple(digit * 10.0**power for power in range(4) for digit in (1, 2, 5))
 
@@ -126,3 +138,125 @@ class PodMetrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=self._multiprocess_dir)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+class ControllerMetrics:
+    """What the controller decided and sees. The gauges of one scrape are of one tick."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._gauges: tuple[GaugeMetricFamily, ...] = ()
+        self._registry.register(self)
+        self._decisions = Counter(
+            DECISIONS,
+            "Decisions by reason; verb is the request that asked for it, or none.",
+            ("verb", "reason"),
+            registry=self._registry,
+        )
+        ProcessCollector(registry=self._registry)
+
+    def decided(self, verb: str, reason: str) -> None:
+        """Count one decision."""
+        self._decisions.labels(verb or "none", reason).inc()
+
+    def show(
+        self, phase: str, weight: int, gates: Mapping[str, Mapping[str, float | None]]
+    ) -> None:
+        """Set the gauges: the candidate's weight of 10,000, and gate -> figure -> value."""
+        shown = GaugeMetricFamily(ROLLOUT_PHASE, "1 for the present phase.", labels=["phase"])
+        shown.add_metric([phase], 1)
+        share = GaugeMetricFamily(
+            ROLLOUT_WEIGHT, "The candidate's share of the requests, of 10,000.", value=weight
+        )
+        figures = []
+        for figure in GATE_FIGURES:
+            family = GaugeMetricFamily(GATES[figure], f"A gate's {figure}.", labels=["gate"])
+            for gate, values in gates.items():
+                value = values.get(figure)
+                if value is not None:
+                    family.add_metric([gate], value)
+            figures.append(family)
+        self._gauges = (shown, share, *figures)
+
+    def hide(self) -> None:
+        """Show no gauges: another controller leads."""
+        self._gauges = ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The gauges, for the registry."""
+        return self._gauges
+
+    def expose(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class RouterMetrics:
+    """What a router counts: all answers, by the slot that gave them.
+
+    The seconds are those spent on a slot's pods, retries included; nginx knows them to the
+    millisecond.
+    """
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        names = ("slot", "release")
+        self._requests = Counter(
+            ROUTER_REQUESTS,
+            "Answers of a slot, or of the router itself (slot none).",
+            (*names, "code", "source"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            ROUTER_SECONDS,
+            "Time from asking a slot to its answer.",
+            (*names, "source"),
+            buckets=LATENCY_BUCKETS,
+            registry=self._registry,
+        )
+        self._fallbacks = Counter(
+            ROUTER_FALLBACKS,
+            "Requests that the candidate failed, and whether stable could answer them.",
+            ("reason", "outcome"),
+            registry=self._registry,
+        )
+        self._dropped = Counter(
+            ROUTER_SHADOW_DROPPED,
+            "Copies for the shadow that were not sent, as too many were under way.",
+            registry=self._registry,
+        )
+        self._epoch = Gauge(
+            ROUTER_LOADED_EPOCH, "The epoch of the routing table in force.", registry=self._registry
+        )
+        ProcessCollector(registry=self._registry)
+
+    def answered(
+        self, slot: str, release: str, code: str, source: str, seconds: float | None
+    ) -> None:
+        """Count an answer; `seconds` is None if no pod was asked."""
+        self._requests.labels(slot, release, code, source).inc()
+        if seconds is not None:
+            self._seconds.labels(slot, release, source).observe(seconds)
+
+    def fell_back(self, reason: str, outcome: str) -> None:
+        """Count a request that the candidate failed."""
+        self._fallbacks.labels(reason, outcome).inc()
+
+    def dropped(self) -> None:
+        """Count a copy that was not sent."""
+        self._dropped.inc()
+
+    def loaded(self, epoch: int) -> None:
+        """Set the epoch in force."""
+        self._epoch.set(epoch)
+
+    def forget(self, release: str) -> None:
+        """Drop a release's series: a router outlives many releases."""
+        for metric in (self._requests, self._seconds):
+            metric.remove_by_labels({"release": release})
+
+    def expose(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        return generate_latest(self._registry)

@@ -42,7 +42,18 @@ class StoreSettings(BaseSettings):
     """Seconds to wait for the tracking server, a try; there are three tries."""
 
 
-class ModelSettings(StoreSettings):
+class ResolveSettings(StoreSettings):
+    """What a model reference may lead to."""
+
+    use_case: str = ""
+    """`rides` or `tabular`; empty means what the model's metadata says."""
+    artifact_prefixes: tuple[str, ...] = ()
+    """Artefact URIs must begin with one of these (a JSON list); empty allows all."""
+    max_artifact_bytes: int = Field(4 << 30, gt=0)
+    """Larger artefacts are refused before they are fetched."""
+
+
+class ModelSettings(ResolveSettings):
     """Which model, from where, and what is allowed to load it."""
 
     run_id: str = Field("", validation_alias=AliasChoices("MODEL_RUN_ID"))
@@ -65,12 +76,6 @@ class ModelSettings(StoreSettings):
     """Load models that do not say what they take as input."""
     allow_version_mismatch: bool = False
     """Load models made with another scikit-learn (major.minor) than the installed one."""
-    use_case: str = ""
-    """`rides` or `tabular`; empty means what the model's metadata says."""
-    artifact_prefixes: tuple[str, ...] = ()
-    """Artefact URIs must begin with one of these (a JSON list); empty allows all."""
-    max_artifact_bytes: int = Field(4 << 30, gt=0)
-    """Larger artefacts are refused before they are fetched."""
 
     @field_validator("run_id")
     @classmethod
@@ -106,10 +111,10 @@ class ServeSettings(ModelSettings):
     """Worker processes. Scale by pods instead: see docs."""
     graceful_timeout: int = Field(20, ge=0, le=600)
     """Seconds that requests in flight get after SIGTERM."""
-    slot: str = "local"
+    slot: str = Field("local", pattern=r"^[A-Za-z0-9._-]{1,63}$")
     """The slot that this pod belongs to: a label in metrics and a header in answers."""
     pod: str = ""
-    """The pod's name, as /sample tells it; empty means the host's name."""
+    """The pod's name, as the Lease and /sample tell it; empty means the host's name."""
     model_name: str = Field("slipway", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """The name that /model shows."""
     max_rows: int = Field(1000, ge=1, le=100_000)
@@ -122,6 +127,40 @@ class ServeSettings(ModelSettings):
     """The least important level that is logged."""
 
 
+class ClusterSettings(BaseSettings):
+    """Which installation, and how long to wait for its API server."""
+
+    model_config = _FROZEN
+
+    namespace: str = ""
+    """The namespace; empty means the pod's own, or that of the kubeconfig's context."""
+    fullname: str = Field("slipway", pattern=r"^[a-z]([-a-z0-9]{0,52}[a-z0-9])?$")
+    """What the chart's objects are called: this, a dash and the part."""
+    api_timeout: float = Field(5.0, gt=0, le=60)
+    """Seconds to wait for the API server, a request; none is repeated."""
+
+
+class ControllerSettings(ClusterSettings, ResolveSettings):
+    """`slipway controller`."""
+
+    controller_host: str = "0.0.0.0"  # noqa: S104 - as above
+    """The address to listen on."""
+    controller_port: int = Field(9699, ge=0, le=65535)
+    """The port of /status, /metrics, /livez and /readyz."""
+    pod: str = ""
+    """The pod's name, as the Lease and /sample tell it; empty means the host's name."""
+    web: bool = True
+    """Whether there are slots and a router; without them a release is promoted at once."""
+    lease_seconds: float = Field(15.0, ge=3, le=300)
+    """Seconds after which another controller takes the Lease of one that is silent."""
+    alias_seconds: float = Field(10.0, ge=1, le=3600)
+    """Seconds between two looks at where an alias points."""
+    resolve_seconds: float = Field(600.0, ge=1, le=86400)
+    """Seconds that listing and hashing an artefact may take."""
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    """The least important level that is logged."""
+
+
 class ScoreSettings(ModelSettings):
     """`slipway score`."""
 
@@ -129,6 +168,37 @@ class ScoreSettings(ModelSettings):
     """Folder or S3 prefix with the months, or one file."""
     output: str = "."
     """Folder or S3 prefix under which the partitions are written."""
+
+
+class RouterSettings(ClusterSettings):
+    """`slipway router`."""
+
+    router_host: str = "0.0.0.0"  # noqa: S104 - as above
+    """The address to listen on."""
+    router_port: int = Field(9696, ge=1, le=65535)
+    """The API's port: what users talk to."""
+    router_admin_port: int = Field(9698, ge=0, le=65535)
+    """The agent's port: /status, /metrics, /livez, /readyz."""
+    router_dir: Path = Path("/run/slipway-router")
+    """Where nginx has its configurations, sockets and logs; in memory, if possible."""
+    router_nginx: str = "nginx"
+    """The nginx to run: a name or a path."""
+    router_poll_seconds: float = Field(1.0, ge=0.05, le=60)
+    """Seconds between two looks at the routing document and the pods."""
+    router_drain_seconds: float = Field(20.0, ge=0, le=600)
+    """Seconds that requests in flight get after SIGTERM."""
+    router_client_seconds: int = Field(5, ge=1, le=60)
+    """Seconds for a request's head to arrive, and between two pieces of its body."""
+    router_max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 30)
+    """Bytes in one request's body."""
+    router_shadow_connections: int = Field(64, ge=1, le=4096)
+    """Copies for the shadow that may be under way at once; the rest is dropped and counted."""
+    router_connections: int = Field(4096, ge=64, le=65536)
+    """Connections of each nginx worker; a client that is being answered needs two."""
+    router_workers: int = Field(1, ge=1, le=64)
+    """Workers of each of the two nginx masters; one answers some thousand requests a second."""
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    """The least important level that is logged."""
 
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)

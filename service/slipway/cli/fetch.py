@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +35,7 @@ def fetch(
     """
     configure_cli()
     settings = read_settings(
-        ModelSettings, cache_dir=cache_dir, release_file=release_file, **reference_of(model)
+        ModelSettings, cache_dir=cache_dir, **reference_of(model, release_file)
     )
     release = obtain.release_of(settings)
     if release is None:
@@ -46,8 +46,10 @@ def fetch(
     typer.echo(release.to_json(), nl=False)
 
 
-def reference_of(model: str | None) -> dict[str, str]:
-    """A reference on the command line wins over those of the environment."""
+def reference_of(model: str | None, release_file: Path | None = None) -> dict[str, Any]:
+    """A reference on the command line wins over those of the environment, and over its lock."""
     if model is None:
-        return {}
-    return {"location": "", "file": "", "run_id": "", "uri": model}
+        return {"release_file": release_file}
+    # An empty path names no file: the environment's lock is not gone by.
+    lock = release_file or Path()
+    return {"location": "", "file": "", "run_id": "", "uri": model, "release_file": lock}

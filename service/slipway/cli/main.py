@@ -21,14 +21,24 @@ VERBS = {
     "fetch": "slipway.cli.fetch:fetch",
     "score": "slipway.cli.score:score",
     "train": "slipway.cli.train:train",
+    "router": "slipway.cli.router:router",
     "smoke": "slipway.cli.smoke:smoke",
+    "controller": "slipway.cli.controller:controller",
+    "status": "slipway.cli.status:status",
+    "set-model": "slipway.cli.set_model:set_model",
+    "simulate": "slipway.cli.simulate:simulate_rollouts",
 }
 SUMMARIES = {
     "serve": "Serve a model over HTTP.",
     "fetch": "Resolve a model reference, fetch the artefact, check it; never load it.",
     "score": "Score one month of rides into a Parquet file.",
     "train": "Train and register the example ride models.",
+    "router": "Route requests to the slots by the routing table.",
+    "simulate": "Simulate rollouts: what a policy needs and how often it is wrong.",
     "smoke": "Send a few requests to a running service and check the answers.",
+    "controller": "Follow the desired model: fill slots, move traffic, say why.",
+    "status": "Show the rollout: what serves, what is tried, why it does not move.",
+    "set-model": "Name the model that is wanted from now on.",
 }
 
 
@@ -47,7 +57,7 @@ class LazyVerbs(typer.core.TyperGroup):
         if cmd_name not in VERBS:
             return None
         module, _, function = VERBS[cmd_name].partition(":")
-        verb = typer.Typer(add_completion=False)
+        verb = typer.Typer(add_completion=False, rich_markup_mode=None)
         verb.command(name=cmd_name)(getattr(importlib.import_module(module), function))
         return typer.main.get_command(verb)
 

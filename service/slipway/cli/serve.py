@@ -57,9 +57,13 @@ def serve(
         "release_file": release_file,
         "log_level": log_level,
     }
-    os.environ.update({**_variables(given), **_reference(model)})
+    os.environ.update({**_reference(model), **_variables(given)})
     logs.configure()
-    prepare_metrics(_checked().workers)
+    try:
+        prepare_metrics(_checked().workers)
+    except InvalidConfig as error:
+        tell_why(error, os.environ.get(TERMINATION_VARIABLE))
+        raise
     sys.stdout.flush()
     # gunicorn's script, so that the process is called gunicorn wherever processes are listed.
     script = Path(sys.executable).with_name("gunicorn")
@@ -76,24 +80,20 @@ def _variables(given: Mapping[str, object]) -> dict[str, str]:
 
 
 def _reference(model: str | None) -> dict[str, str]:
-    """A reference on the command line wins over every one of the environment."""
+    """A reference on the command line wins over every one of the environment, and its lock."""
     if model is None:
         return {}
-    others = dict.fromkeys(
-        (variable_of(ServeSettings, name) for name in ("location", "file", "run_id")), ""
-    )
-    return {**others, variable_of(ServeSettings, "uri"): model}
+    others = ("location", "file", "run_id", "release_file")
+    return {variable_of(ServeSettings, name): "" for name in others} | {
+        variable_of(ServeSettings, "uri"): model
+    }
 
 
 def _checked() -> ServeSettings:
-    try:
-        settings = read_settings(ServeSettings)
-        lock = settings.release_file
-        if settings.reference and not (lock and lock.is_file()):
-            parse_reference(settings.reference)
-    except InvalidConfig as error:
-        tell_why(error, os.environ.get(TERMINATION_VARIABLE))
-        raise
+    settings = read_settings(ServeSettings)
+    lock = settings.release_file
+    if settings.reference and not (lock and lock.is_file()):
+        parse_reference(settings.reference)
     return settings
 
 

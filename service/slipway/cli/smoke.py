@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import time
@@ -59,9 +60,7 @@ def smoke(
 
 def asker(url: str, timeout: float) -> Ask:
     """A function that sends (method, path, body) and reads one answer; raises Unavailable."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidConfig("URL must begin with http:// or https:// and name a host")
+    host = _host_of(url)
     base = url.rstrip("/")
 
     def ask(method: str, path: str, body: bytes | None) -> Answer:
@@ -72,14 +71,11 @@ def asker(url: str, timeout: float) -> Ask:
             headers={"Content-Type": "application/json", "X-Request-Id": REQUEST_ID},
         )
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-                return _read(answer.status, answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                return _read(error.code, error)
-        except (OSError, ValueError) as error:
-            why = getattr(error, "reason", error)
-            raise Unavailable(f"{parts.netloc} does not answer: {why}") from error
+            with _open(request, timeout) as answer:
+                return _read(answer)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            why = getattr(error, "reason", None) or type(error).__name__
+            raise Unavailable(f"{host} does not answer in HTTP: {why}") from error
 
     return ask
 
@@ -91,13 +87,13 @@ def checks(ask: Ask, given: dict[str, Any] | None) -> Iterator[str]:
     # A row of a tensor is a list, and only an object can be sent alone.
     one = row if isinstance(row, dict) else {"instances": [row]}
     single = _expect(ask("POST", "/predict", _encode(one)), 200, "POST /predict")
-    answer, value = _prediction(single.document)
+    answer, value = _prediction(_object(single))
     version = _version(single)
     yield f"ok  one row     {answer} {value}, model_version {version}"
     several = _expect(
         ask("POST", "/predict", _encode({"instances": [row] * 3})), 200, "POST /predict, three rows"
     )
-    values = several.document.get("predictions")
+    values: Any = _object(several).get("predictions")
     _hold(isinstance(values, list) and len(values) == 3, "three rows did not give three answers")
     if _version(several) == version:
         _hold(all(_same(each, value) for each in values), "the same row gave different answers")
@@ -105,7 +101,8 @@ def checks(ask: Ask, given: dict[str, Any] | None) -> Iterator[str]:
     wrong = ask("POST", "/predict", _encode({"no such field": 1}))
     _expect(wrong, 422, "POST /predict with an unknown field")
     kind = wrong.headers.get("content-type", "")
-    _hold(kind.startswith("application/problem+json"), "a wrong request gets no problem document")
+    problem = kind.startswith("application/problem+json") and isinstance(wrong.document, dict)
+    _hold(problem, "a wrong request gets no problem document")
     yield f"ok  wrong row   refused with 422: {wrong.document.get('detail')}"
 
 
@@ -144,9 +141,14 @@ def _example(model: Any) -> Any:
     return RIDE
 
 
-def _prediction(document: Any) -> tuple[str, Any]:
+def _object(answer: Answer) -> dict[str, Any]:
+    _hold(isinstance(answer.document, dict), "the answer is no JSON object")
+    document: dict[str, Any] = answer.document
+    return document
+
+
+def _prediction(document: dict[str, Any]) -> tuple[str, Any]:
     """The answer's name and the prediction for the one row: a finite number, or a label."""
-    _hold(isinstance(document, dict), "the answer is no JSON object")
     found = {name: value for name, value in document.items() if name != "model_version"}
     _hold(len(found) == 1, "the answer holds no prediction, or more than one")
     ((name, value),) = found.items()
@@ -167,8 +169,7 @@ def _same(value: Any, other: Any) -> bool:
 
 def _version(answer: Answer) -> str:
     """The version that answered; in mid-rollout the next request may be answered by another."""
-    _hold(isinstance(answer.document, dict), "the answer is no JSON object")
-    version = answer.document.get("model_version")
+    version = _object(answer).get("model_version")
     _hold(isinstance(version, str) and bool(version), "the answer names no model_version")
     named = answer.headers.get("x-slipway-run-id")
     _hold(named == version, "model_version and the header X-Slipway-Run-Id differ")
@@ -181,13 +182,32 @@ def _encode(document: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-def _read(status: int, answer: Any) -> Answer:
+def _host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise InvalidConfig("URL must begin with http:// or https:// and name a host")
+    return parts.netloc
+
+
+def _open(request: urllib.request.Request, timeout: float) -> Any:
+    try:
+        return urllib.request.urlopen(request, timeout=timeout)  # noqa: S310 - as above
+    except urllib.error.HTTPError as error:
+        # An answer like any other; whether it is the right one is judged elsewhere.
+        return error
+
+
+def _read(answer: Any) -> Answer:
     body = answer.read(MAX_ANSWER)
     headers = {name.lower(): value for name, value in answer.headers.items()}
     try:
-        return Answer(status, headers, json.loads(body))
-    except ValueError:
-        return Answer(status, headers)
+        return Answer(answer.status, headers, json.loads(body))
+    except (ValueError, RecursionError):
+        return Answer(answer.status, headers)
 
 
 def _expect(answer: Answer, status: int, doing: str) -> Answer:

@@ -34,7 +34,9 @@ class Pod:
     """One pod, or one process that stands for it.
 
     `address` is host:port of the API, `admin` that of the port for metrics, sample and status.
-    `digest` is what its template says that it runs, `why` what keeps it from being ready.
+    `digest` is what its template says that it runs. `why` is what keeps it from being ready, with
+    the process's own last words first, as in "DigestMismatch: ...". One that is being deleted is
+    not ready, one that has ended is not there.
     """
 
     name: str
@@ -100,7 +102,10 @@ class Cluster(Protocol):
         """A slot's or the router's Deployment with its pods."""
 
     def hold_lease(self, holder: str, seconds: float) -> bool:
-        """Take or renew the controller's lease; False while somebody else holds it."""
+        """Take or renew the controller's lease; False while somebody else holds it.
+
+        No seconds give back what `holder` holds, and are answered with False.
+        """
 
     def record(self, event: Event) -> None:
         """Tell people; best effort, never raises for a cluster that does not take it."""

@@ -24,12 +24,13 @@ from slipway.errors import ModelFailed, SlipwayError
 from slipway.examples.synthetic import Recipe, write_month
 from slipway.examples.tracking_server import answers, end, free_port, tracking_server
 from slipway.logs import configure_cli
+from slipway.metrics import RELEASE_INFO, REQUESTS, SECONDS
 
 NAME = "ride-duration"
 MONTH = Recipe("green", 2021, 3, rows=60_000)
 RIDE = {"PULocationID": 10, "DOLocationID": 50, "trip_distance": 40}
 READY_SECONDS = 60.0
-SHOWN_METRICS = ("slipway_requests_total", "slipway_release_info", "slipway_request_seconds_count")
+SHOWN_METRICS = (f"{REQUESTS}_total", RELEASE_INFO, f"{SECONDS}_count")
 
 console = Console(highlight=False)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from slipway.clients.objects import Objects, objects_for
-from slipway.clients.registry import Registry
 from slipway.errors import DigestMismatch, SlipwayError, Unavailable
 from slipway.models.cache import ArtifactCache, VerifiedArtifact, verify
 from slipway.models.load import LoadingPolicy, example_of, load
@@ -22,7 +20,7 @@ from slipway.models.reference import (
     parse_reference,
 )
 from slipway.models.release import Release, parse_release
-from slipway.models.resolve import Resolver, check_prefix, list_artifact, plain_uri
+from slipway.models.resolve import check_prefix, list_artifact, plain_uri, resolver_for
 from slipway.scoring.scorer import Scorer
 from slipway.settings import ModelSettings
 
@@ -102,7 +100,7 @@ def _resolve(settings: ModelSettings) -> Release:
     if known and not moving and _agrees(known, settings):
         return known
     try:
-        release = _resolver(settings).resolve(settings.reference, settings.use_case)
+        release = resolver_for(settings).resolve(settings.reference, settings.use_case)
     except Unavailable as error:
         if known is None or not _agrees(known, settings):
             raise
@@ -122,15 +120,6 @@ def _remember(cache: ArtifactCache, key: str, release: Release) -> None:
 
 def _agrees(known: Release, settings: ModelSettings) -> bool:
     return settings.use_case in ("", known.use_case)
-
-
-def _resolver(settings: ModelSettings) -> Resolver:
-    return Resolver(
-        functools.cache(lambda: Registry(settings.tracking_uri, settings.http_timeout)),
-        functools.partial(_objects, settings),
-        max_bytes=settings.max_artifact_bytes,
-        prefixes=settings.artifact_prefixes,
-    )
 
 
 def _objects(settings: ModelSettings, uri: str) -> Objects:

@@ -5,12 +5,13 @@ It streams, keeps nothing but the small `MLmodel` file, and deserialises nothing
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from slipway.clients.objects import ObjectInfo, Objects
+from slipway.clients.objects import ObjectInfo, Objects, objects_for
 from slipway.clients.registry import ModelPlace, Registry
 from slipway.errors import ArtifactMissing, InvalidConfig, Unresolvable, Untrusted
 from slipway.models import mlmodel
@@ -27,6 +28,7 @@ from slipway.models.reference import (
 )
 from slipway.models.release import FileDigest, Release, digest_of, is_part
 from slipway.models.transfer import Transfer
+from slipway.settings import ResolveSettings
 from slipway.usecases import rides
 from slipway.usecases.protocol import InputField
 
@@ -68,6 +70,15 @@ class Resolver:
         """
         reference = parse_reference(text)
         place = self._place(reference)
+        return self._release(text, reference, place, use_case)
+
+    def locate(self, text: str) -> ModelPlace:
+        """Where the reference leads now, without a look at what lies there; raises as `resolve`."""
+        return self._place(parse_reference(text))
+
+    def _release(
+        self, text: str, reference: Reference, place: ModelPlace, use_case: str
+    ) -> Release:
         check_prefix(place.uri, self._prefixes)
         objects = self._objects_for(place.uri)
         entries = list_artifact(objects, place.uri, self._max_bytes)
@@ -144,6 +155,18 @@ class Resolver:
             for entry in self._objects_for(run.uri).list(plain_uri(run.uri))
             if entry.path.endswith(suffix)
         ]
+
+
+def resolver_for(settings: ResolveSettings) -> Resolver:
+    """A resolver that makes its clients by the settings, when they are needed."""
+    return Resolver(
+        functools.cache(lambda: Registry(settings.tracking_uri, settings.http_timeout)),
+        functools.partial(
+            objects_for, s3_endpoint=settings.s3_endpoint, tracking_uri=settings.tracking_uri
+        ),
+        max_bytes=settings.max_artifact_bytes,
+        prefixes=settings.artifact_prefixes,
+    )
 
 
 def check_prefix(uri: str, prefixes: Sequence[str]) -> None:

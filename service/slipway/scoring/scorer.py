@@ -6,6 +6,7 @@ the model's failure and never the request's, so that the error gate of a rollout
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,7 +42,9 @@ class Scorer:
         try:
             return self.score_features(self.use_case.features(rows), len(rows))
         except ModelFailed as error:
-            if error.row is not None or len(rows) == 1:
+            if len(rows) == 1:
+                error.row = 0
+            if error.row is not None:
                 raise
             raise self._blame(error, rows) from error
 
@@ -66,8 +69,8 @@ class Scorer:
 def check_output(raw: Any, count: int, *, numeric: bool = True) -> npt.NDArray[Any]:
     """A model's answer as an array of `count` rows.
 
-    Raises ModelOutputInvalid when rows are missing or too many, when a number is not finite, and
-    with `numeric` also when there is not exactly one real number a row.
+    Raises ModelOutputInvalid when rows are missing or too many, when something is neither a finite
+    number nor a label, and with `numeric` also when there is not exactly one real number a row.
     """
     try:
         values = np.asarray(raw)
@@ -85,7 +88,35 @@ def check_output(raw: Any, count: int, *, numeric: bool = True) -> npt.NDArray[A
                 "one real number a row is expected"
             )
         values = values.astype(np.float64)
-    if values.dtype.kind in "fc" and not np.isfinite(values).all():
-        row = int(np.argmin(np.isfinite(values).reshape(count, -1).all(axis=1)))
-        raise ModelOutputInvalid(f"the model's answer for row {row} is not finite", row=row)
+    if values.dtype.kind == "O":
+        values = np.frompyfunc(_plain, 1, 1)(values)
+    sound = _sound(values)
+    if not sound.all():
+        row = int(np.argmin(sound.reshape(count, -1).all(axis=1)))
+        raise ModelOutputInvalid(
+            f"the model's answer for row {row} is no finite number or label", row=row
+        )
     return values
+
+
+def _sound(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which elements are finite numbers, truth values or texts; all else has no place in JSON."""
+    sound: npt.NDArray[np.bool_]
+    if values.dtype.kind == "f":
+        sound = np.isfinite(values)
+    elif values.dtype.kind == "O":
+        sound = np.frompyfunc(_is_label, 1, 1)(values).astype(bool)
+    else:
+        sound = np.full(values.shape, values.dtype.kind in "biuU")
+    return sound
+
+
+def _plain(value: Any) -> Any:
+    """An object without numpy's wrapping, as JSON's writer knows it."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_label(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | int)

@@ -111,16 +111,22 @@ def _columns_type(inputs: tuple[InputField, ...]) -> type[msgspec.Struct]:
         kind = _json_type(field)
         fields.append((f"f{index}", kind) if field.required else (f"f{index}", kind | None, None))
     times = [field for field in inputs if field.type == "datetime"]
-    return msgspec.defstruct(
-        "Row",
-        fields,
-        # Columns may have any name, and identifiers may not.
-        rename={f"f{index}": name for index, name in enumerate(names)},
-        namespace={"__post_init__": _time_check(inputs)} if times else {},
-        frozen=True,
-        kw_only=True,
-        forbid_unknown_fields=True,
-    )
+    try:
+        return msgspec.defstruct(
+            "Row",
+            fields,
+            # Columns may have nearly any name, and identifiers may not.
+            rename={f"f{index}": name for index, name in enumerate(names)},
+            namespace={"__post_init__": _time_check(inputs)} if times else {},
+            frozen=True,
+            kw_only=True,
+            forbid_unknown_fields=True,
+        )
+    except ValueError as error:
+        raise InvalidConfig(
+            "the signature names a column with a quote, a backslash or a control character; "
+            "log the model with another name"
+        ) from error
 
 
 def _json_type(field: InputField) -> Any:

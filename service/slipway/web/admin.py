@@ -15,20 +15,23 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import msgspec
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from slipway.errors import InvalidConfig, Malformed
 from slipway.web.app import Service
 from slipway.web.decode import JSON
-from slipway.web.errors import PROBLEM_JSON, http_problem, problem_of
+from slipway.web.errors import INTERNAL, PROBLEM_JSON, http_problem, problem_of
 
 # Seconds for the whole head of a request to arrive, and for each piece of the answer to leave.
 DEADLINE = 5.0
 MAX_HEAD = 8192
 MAX_CONNECTIONS = 64
+
+log = structlog.get_logger(__name__)
 
 # Status, content type, body.
 Answer = tuple[int, str, bytes]
@@ -102,7 +105,9 @@ class AdminServer(socketserver.ThreadingMixIn, HTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    # HTTP/1.0: the connection ends with the answer.
+    # HTTP/1.0: the connection ends with the answer. So has what cannot be read a head, not a body
+    # alone as in HTTP/0.9.
+    default_request_version = "HTTP/1.0"
     timeout = DEADLINE
     server: AdminServer
 
@@ -112,19 +117,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile = io.BufferedReader(io.BytesIO(_head(self.connection)))
 
     def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        answer = self.server.answers.get(url.path)
+        path, _, query = self.path.partition("?")
+        answer = self.server.answers.get(path)
         if answer is None:
             self.send_error(404)
             return
-        self._send(*answer(url.query))
+        try:
+            answered = answer(query)
+        # The loop's top: whatever is wrong in here, the scrape gets its answer and the log a line.
+        except Exception:
+            log.exception("the admin port failed", path=path)
+            self.send_error(500)
+            return
+        self._send(*answered)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """The one shape of errors, in place of a page of HTML that repeats the request."""
         del message, explain
         # A method other than GET is refused with 501 by the base class.
         code = 405 if code == 501 else code
-        problem = http_problem(code, "GET /metrics, /livez, /readyz and /sample are answered here")
+        said = "GET /metrics, /livez, /readyz and /sample are answered here"
+        problem = INTERNAL if code == 500 else http_problem(code, said)
         self._send(code, PROBLEM_JSON, problem.body(""))
 
     def version_string(self) -> str:

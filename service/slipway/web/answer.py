@@ -159,10 +159,12 @@ class Answers:
             place = decoded.place(error.row) if error.row is not None else ""
             return self._refused(call, problem_of(error)._replace(pointer=place), error)
         predictions: list[Any] = values.tolist()
+        document = self._encoded(call, decoded, predictions)
+        # Nothing is counted or kept before it is certain that it will be sent.
         if values.ndim == 1 and values.dtype.kind in "fiu":
             self._metrics.predicted(predictions, call.source)
         self._ring.add(call.pair, call.key, predictions, call.source)
-        return Outcome(200, self._encoded(call, decoded, predictions), rows=len(predictions))
+        return Outcome(200, document, rows=len(predictions))
 
     def _encoded(self, call: Call, decoded: Decoded, predictions: list[Any]) -> bytes:
         assert self._loaded is not None  # noqa: S101 - as above
@@ -245,5 +247,7 @@ def describe(loaded: Loaded, row: Any, settings: ServeSettings) -> bytes:
 
 
 def _cause(error: BaseException | None) -> BaseException | None:
-    """What the model raised rather than our word for it."""
-    return (error.__cause__ or error) if isinstance(error, ModelFailed) else error
+    """What the model raised rather than our words for it."""
+    while isinstance(error, ModelFailed) and error.__cause__:
+        error = error.__cause__
+    return error

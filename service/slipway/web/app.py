@@ -15,7 +15,7 @@ from slipway.metrics import PodMetrics
 from slipway.settings import ServeSettings
 from slipway.web.answer import Answers, Outcome, Reply, describe
 from slipway.web.body import read_body
-from slipway.web.errors import http_problem
+from slipway.web.errors import Problem, http_problem
 from slipway.web.health import Health
 from slipway.web.sample import SampleRing
 
@@ -71,6 +71,8 @@ def create_app(
     app = Flask("slipway", static_folder=None)
     service = Service(settings, loaded, row=row, pod=pod, multiprocess_dir=multiprocess_dir)
     app.extensions["slipway"] = service
+    # Flask's own answers to OPTIONS would be neither dressed nor logged as all others are.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.register_error_handler(HTTPException, functools.partial(_refused, service))
     _route_answers(app, service, settings.max_body_bytes)
     _route_probes(app, service)
@@ -123,14 +125,15 @@ def _route_probes(app: Flask, service: Service) -> None:
 
 
 def _refused(service: Service, error: HTTPException) -> Response:
-    """404, 405 and what else Flask itself refuses, in the one shape of errors."""
+    """404, 405 and what else Flask itself refuses, in the one shape of errors; and OPTIONS."""
     code = error.code or 500
-    problem = http_problem(code, _SAID.get(code, "the request cannot be answered"))
-    response = _response(
-        service.answers.other(request.method, request.path, request.headers, problem)
-    )
-    if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        response.allow.update(error.valid_methods)
+    told: Outcome | Problem = http_problem(code, _SAID.get(code, "the request cannot be answered"))
+    allowed = error.valid_methods or () if isinstance(error, MethodNotAllowed) else ()
+    if allowed and request.method == "OPTIONS":
+        told = Outcome(200, b"")
+    response = _response(service.answers.other(request.method, request.path, request.headers, told))
+    if allowed:
+        response.allow.update([*allowed, "OPTIONS"])
     return response
 
 

@@ -62,7 +62,7 @@ def predict_decoder(row_type: Any, max_rows: int) -> Decode:
         try:
             return guess(body)
         except msgspec.ValidationError as error:
-            meant = one if names and not _has_instances(body) else several
+            meant = several if _has_instances(body) or not names else one
             if meant is guess:
                 raise invalid(error, names) from error
         try:

@@ -21,6 +21,7 @@ SPLIT, RECORDS, INSTANCES, INPUTS = MEMBERS = (
     "instances",
     "inputs",
 )
+ONE_FORM = f"the body: must be an object with exactly one of {', '.join(MEMBERS)}"
 
 
 class Split(msgspec.Struct):
@@ -57,10 +58,14 @@ class _Invocations:
         try:
             given = self._outer.decode(body)
         except msgspec.ValidationError as error:
-            raise invalid(error, self._names) from error
+            sentence, tokens = explain(error, self._names)
+            if not tokens or tokens[0] not in Invocation.__struct_fields__:
+                # Another form altogether, such as a bare row.
+                sentence, tokens = ONE_FORM, ()
+            raise InvalidInput(sentence, pointer(tokens)) from error
         members = [name for name in MEMBERS if getattr(given, name) is not msgspec.UNSET]
         if len(members) != 1:
-            raise InvalidInput(f"the body: give exactly one of {', '.join(MEMBERS)}")
+            raise InvalidInput(ONE_FORM)
         if given.params:
             raise InvalidInput("params: this service takes none; leave them out", "/params")
         value = getattr(given, members[0])

@@ -18,7 +18,9 @@ MAX_NAME = 64
 
 _AT = " - at `"
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_UNKNOWN = "Object contains unknown field "
+# A name with a backtick could pretend to be a path, so none is read.
+_UNKNOWN_AT = re.compile(_UNKNOWN + r"`([^`]*)`(?: - at `\$([\w.]{0,64}(?:\[\d{1,9}\]){0,8})`)?")
 
 Tokens = tuple[str, ...]
 
@@ -34,24 +36,20 @@ def explain(error: msgspec.ValidationError, names: Collection[str]) -> tuple[str
     `names` are the names of a row's fields: only with them can a path be read whose names hold
     dots or brackets.
     """
-    said, at, place = str(error).rpartition(_AT)
-    if not at:
-        said, place = place, ""
-    tokens = _tokens(place.rpartition("`$")[2].rstrip("`").removeprefix("$"), names)
+    text = str(error)
+    if text.startswith(_UNKNOWN):
+        return _unknown(text, names)
+    said, _, place = text.partition(_AT)
+    path = place.removeprefix("key` in `").removesuffix("`").removeprefix("$")
+    tokens = _tokens(path, names)
     if found := _MISSING.fullmatch(said):
         return f"{found[1]}: is missing", (*tokens, found[1])
-    if found := _UNKNOWN.fullmatch(said):
-        return _unknown(found[1], tokens)
-    name, colon, rest = said.partition(": ")
-    if colon and name in names:
-        return f"{name}: {rest}", (*tokens, name)
+    if name := max((n for n in names if said.startswith(f"{n}: ")), key=len, default=""):
+        return said, (*tokens, name)
     sentence = said.replace("`", "")
     if said.startswith("Invalid enum value"):
         sentence = "is none of the values that are allowed"
-    if not tokens:
-        return f"the body: {_lower(sentence)}", tokens
-    where = f"row {tokens[-1]}" if tokens[-1].isdigit() else tokens[-1]
-    return f"{where}: {_lower(sentence)}", tokens
+    return f"{_subject(tokens, names)}: {_lower(sentence)}", tokens
 
 
 def invalid(
@@ -62,10 +60,22 @@ def invalid(
     return InvalidInput(sentence, pointer((*before, *tokens)))
 
 
-def _unknown(name: str, tokens: Tokens) -> tuple[str, Tokens]:
-    if len(name) > MAX_NAME or not name.isprintable():
+def _unknown(text: str, names: Collection[str]) -> tuple[str, Tokens]:
+    found = _UNKNOWN_AT.fullmatch(text)
+    name, path = found.groups(default="") if found else ("", "")
+    tokens = _tokens(path, names)
+    if not name or len(name) > MAX_NAME or not name.isprintable():
         return "there is a field that the model's input does not have", tokens
     return f"{name}: the model's input has no such field", (*tokens, name)
+
+
+def _subject(tokens: Tokens, names: Collection[str]) -> str:
+    """What a place is called: a field by its name, anything within a list by its row."""
+    if not tokens:
+        return "the body"
+    if tokens[-1] in names or not tokens[-1].isdigit():
+        return tokens[-1]
+    return f"row {next(token for token in tokens if token.isdigit())}"
 
 
 def _tokens(path: str, names: Collection[str]) -> Tokens:

@@ -24,6 +24,7 @@ def tell_why(error: SlipwayError, file: str | None) -> None:
     if not (file or path.is_file()):
         return
     try:
-        path.write_bytes(f"{error.reason}: {error.message}\n".encode()[:MAX_BYTES])
+        text = f"{error.reason}: {error.message}\n".encode()[:MAX_BYTES]
+        path.write_text(text.decode(errors="ignore"), "utf-8")
     except OSError as failure:
         log.warning("the termination log cannot be written", why=failure.strerror)

@@ -6,6 +6,7 @@ waiting for them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,27 +18,32 @@ from slipway.scoring.scorer import Scorer
 from slipway.web.invocations import invocations_decoder
 
 TIMES = 3
-MAX_EXAMPLE_ROWS = 1000
+# An example may be all that the model was trained with; its beginning will do.
+MAX_ROWS = 10
 
 
-def warm_up(scorer: Scorer, example: bytes | None = None) -> Any:
+def warm_up(scorer: Scorer, example: bytes = b"") -> Any:
     """Predict the model's own input example, as MLflow writes it for serving, or a made row.
 
     Returns a row that /predict takes, as plain JSON values. Raises ModelFailed when the model
     cannot predict the row.
     """
-    row_type = scorer.use_case.row_type()
-    rows, features = _read_example(row_type, example) if example else ([], [])
+    use_case = scorer.use_case
+    made = made_row(use_case.row_type())
+    rows = _rows_of(example, use_case.row_type())
+    features: list[Any] = []
+    if not rows and isinstance(use_case.features([made]), list):
+        features = _features_of(example)
     try:
         for _ in range(TIMES):
-            if features and not rows:
+            if features:
                 scorer.score_features(features, len(features))
             else:
-                scorer.score(rows or [made_row(row_type)])
+                scorer.score(rows or [made])
     except ModelFailed as error:
         which = "its own input example" if rows or features else "a row of its own schema"
         raise type(error)(f"the model cannot predict {which}: {error.message}") from error
-    return msgspec.to_builtins(rows[0] if rows else made_row(row_type))
+    return msgspec.to_builtins(rows[0] if rows else made)
 
 
 def made_row(row_type: Any) -> Any:
@@ -45,21 +51,25 @@ def made_row(row_type: Any) -> Any:
     return msgspec.convert(_made(inspect.type_info(row_type)), row_type)
 
 
-def _read_example(row_type: Any, document: bytes) -> tuple[Sequence[Any], list[Any]]:
-    """The example as checked rows; else as the features themselves; else nothing at all.
+def _rows_of(example: bytes, row_type: Any) -> Sequence[Any]:
+    """The example as checked rows; none if it is not what a request may hold."""
+    try:
+        return invocations_decoder(row_type, sys.maxsize)(example).rows[:MAX_ROWS]
+    except InvalidInput:
+        return []
+
+
+def _features_of(example: bytes) -> list[Any]:
+    """The example as features, of a model that takes dicts; none if it is something else.
 
     A model that is logged with a DictVectorizer has the vectoriser's dicts as its example, which
     are no rows of a request.
     """
     try:
-        return invocations_decoder(row_type, MAX_EXAMPLE_ROWS)(document).rows, []
-    except InvalidInput:
-        pass
-    try:
-        inputs = msgspec.json.decode(document, type=_Features).inputs
-    except msgspec.DecodeError:
-        return [], []
-    return [], inputs if isinstance(inputs, list) else [inputs]
+        inputs = msgspec.json.decode(example, type=_Features).inputs
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return inputs[:MAX_ROWS] if isinstance(inputs, list) else [inputs]
 
 
 class _Features(msgspec.Struct):

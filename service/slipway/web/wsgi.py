@@ -64,7 +64,7 @@ def application(obtain: Obtain = obtain) -> Application:
         settings = read_settings(ServeSettings)
         logs.configure(settings.log_level)
         loaded = obtain(settings)
-        row = warm_up(loaded.scorer, loaded.example) if loaded else None
+        row = warm_up(loaded.scorer, loaded.example or b"") if loaded else None
         built = Application(settings, loaded, row)
     except SlipwayError as error:
         tell_why(error, os.environ.get(TERMINATION_VARIABLE))

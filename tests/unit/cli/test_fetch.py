@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,15 @@ def test_B1_hostile_run_ids_end_at_once_with_a_sentence() -> None:
         assert ended.returncode == 2, run_id
         assert ended.stderr.startswith("slipway: InvalidConfig: ")
         assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_a_model_that_is_named_wins_over_the_lock_of_the_environment(
+    ride_model: Path, tmp_path: Path
+) -> None:
+    lock = tmp_path / "release.json"
+    other = tmp_path / "other"
+    shutil.copytree(ride_model, other)
+    lock.write_text(fetch(str(other)).stdout)
+    named = fetch(str(ride_model), SLIPWAY_RELEASE_FILE=str(lock))
+    assert json.loads(named.stdout)["uri"] == str(ride_model)
+    assert json.loads(fetch(SLIPWAY_RELEASE_FILE=str(lock)).stdout)["uri"] == str(other)

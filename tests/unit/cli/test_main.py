@@ -31,10 +31,10 @@ def test_every_verb_shows_its_help(verb: str) -> None:
     assert verb in shown.stdout
 
 
-@pytest.mark.parametrize("verb", ["", "smoke"])
+@pytest.mark.parametrize("verb", ["", "smoke", "router", "status", "set-model"])
 def test_a_light_verb_does_not_wait_for_heavy_libraries(verb: str) -> None:
     imported = run(*filter(None, [verb]), "--help").stderr
-    for library in ("mlflow", "sklearn", "pandas", "boto3", "pyarrow"):
+    for library in ("mlflow", "sklearn", "pandas", "boto3", "pyarrow", "kubernetes", "flask"):
         assert f"| {library}\n" not in imported.replace("|   ", "| ")
 
 

@@ -22,7 +22,7 @@ def test_R48_a_whole_number_has_one_key_however_it_is_written(zone: int) -> None
 
 
 @pytest.mark.parametrize(
-    "zone", [-1, 10.5, float("nan"), float("inf"), MAX_ZONE_ID + 2, 10**300, "", "  ", "x" * 65]
+    "zone", [-1, 10.5, float("nan"), float("inf"), MAX_ZONE_ID + 2, 10**400, "", "  ", "x" * 65]
 )
 def test_what_cannot_be_a_zone_is_refused(zone: float | str) -> None:
     with pytest.raises(ValueError, match="zone"):

@@ -245,6 +245,8 @@ def test_another_list_is_refused(dtype: str, text: str) -> None:
     [
         ([InputField("x", "binary")], None),
         ([InputField("x", "array")], None),
+        ([InputField('"x"', "double")], None),
+        ([InputField("x\n", "double")], None),
         ([InputField("x", "double"), InputField("x", "long")], None),
         ((), ("object", (-1, 3))),
         ((), ("datetime64[ns]", (-1, 3))),

@@ -1,0 +1,51 @@
+# One image for every command but `train`. Nothing in it needs BuildKit.
+#
+#   docker build -t slipway:VERSION .
+#
+# Where the build reaches no package index, put the wheels of requirements.lock into wheels/ first:
+#   python3 -m pip download --only-binary :all: --require-hashes -r requirements.lock -d wheels
+ARG BASE_IMAGE=python:3.11-slim
+
+FROM ${BASE_IMAGE} AS build
+WORKDIR /build
+# The brackets make a pattern of it, so that a context without wheels builds too.
+COPY requirements.lock wheel[s] packages/
+RUN if ls packages/*.whl >/dev/null 2>&1; then set -- --no-index --find-links packages; fi \
+ && python3 -m venv --without-pip /opt/slipway \
+ && pip --python /opt/slipway/bin/python install --no-cache-dir --disable-pip-version-check \
+        --only-binary :all: --require-hashes "$@" -r packages/requirements.lock \
+ # Size is start time: the packages' own tests, and an asynchronous twin of the API client.
+ && rm -rf /opt/slipway/lib/python3*/site-packages/kubernetes/aio \
+ && find /opt/slipway/lib -type d -name tests -prune -exec rm -rf {} +
+COPY pyproject.toml README.md requirements.in ./
+COPY service service
+# Into a root of its own, so that a change of ours leaves the layer of packages as it is.
+# What serves applies models and trains none.
+RUN rm -rf service/slipway/examples \
+ && pip --python /opt/slipway/bin/python install --disable-pip-version-check --no-index --no-deps \
+        --no-build-isolation --root /build/root .
+
+FROM ${BASE_IMAGE}
+# The router is nginx; a base may bring it.
+RUN if ! command -v nginx >/dev/null; then \
+        apt-get update \
+     && apt-get install -y --no-install-recommends nginx-light \
+     && rm -rf /var/lib/apt/lists/*; \
+    fi \
+ && echo 'slipway:x:65532:65532::/home/slipway:/usr/sbin/nologin' >> /etc/passwd \
+ && echo 'slipway:x:65532:' >> /etc/group \
+ && mkdir -p /app /home/slipway \
+ && chown 65532:65532 /home/slipway
+COPY --from=build /opt/slipway /opt/slipway
+COPY --from=build /build/root /
+# The packages are compiled to bytecode already, and the root file system may be read-only.
+ENV PATH=/opt/slipway/bin:$PATH \
+    HOME=/home/slipway \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MLFLOW_DISABLE_TELEMETRY=true
+WORKDIR /app
+USER 65532:65532
+EXPOSE 9696 9697
+ENTRYPOINT ["slipway"]
+CMD ["serve"]

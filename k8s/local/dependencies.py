@@ -1,0 +1,123 @@
+"""What stands around the product on a local cluster: namespace, credentials, servers."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from k8s.local.commands import Argument, ask
+from k8s.local.context import PROJECT, Context
+from k8s.local.errors import SetupFailed
+
+NAMESPACE = "slipway"
+SECRET = "slipway-s3"  # noqa: S105 - the name of one
+DEPLOYMENTS = ("s3", "mlflow", "prometheus", "kinesis")
+WAIT = "300s"
+FORWARD_SECONDS = 20.0
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl on our cluster, in our namespace."""
+
+    ctx: Context
+    program: Argument
+
+    def command(self, *arguments: Argument) -> list[Argument]:
+        """The whole command line."""
+        place: list[Argument] = ["--kubeconfig", self.ctx.kubeconfig, "--namespace", NAMESPACE]
+        return [self.program, *place, *arguments]
+
+    def run(self, *arguments: Argument, stdin: Path | None = None) -> None:
+        """Run it; raises SetupFailed."""
+        self.ctx.runner.run(self.command(*arguments), stdin=stdin)
+
+    def ask(self, *arguments: Argument) -> str | None:
+        """What it prints, None if it fails."""
+        return ask(self.command(*arguments))
+
+    @contextlib.contextmanager
+    def forward(self, service: str, port: int) -> Iterator[str]:
+        """The address of a Service's port on this machine, for a while."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            local = int(probe.getsockname()[1])
+        command = self.command("port-forward", f"service/{service}", f"{local}:{port}")
+        with self.ctx.progress.log.open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            _wait_for(local, process, service)
+            yield f"http://127.0.0.1:{local}"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def ensure_dependencies(ctx: Context, kubectl: Kubectl) -> None:
+    """S3, MLflow, Prometheus and a Kinesis stand-in are ready afterwards; shown as a stage."""
+    with ctx.progress.stage("Dependencies") as stage:
+        began = kubectl.ask("get", "deployment", "mlflow", "--output", "name")
+        _ensure_namespace(kubectl)
+        _ensure_credentials(ctx, kubectl)
+        kubectl.run("apply", "--kustomize", PROJECT / "k8s" / "deps")
+        for name in DEPLOYMENTS:
+            kubectl.run("rollout", "status", f"deployment/{name}", f"--timeout={WAIT}")
+        kubectl.run("wait", "job/s3-buckets", "--for=condition=complete", f"--timeout={WAIT}")
+        stage.outcome = "there" if began else ", ".join(DEPLOYMENTS)
+
+
+def credentials(kubectl: Kubectl) -> dict[str, str]:
+    """The store's keys, as boto3's variables."""
+    found = kubectl.ask("get", "secret", SECRET, "--output", "jsonpath={.data}")
+    if not found:
+        raise SetupFailed(f"the Secret {SECRET} is not there", "Try again: make up")
+    return {name: base64.b64decode(value).decode() for name, value in json.loads(found).items()}
+
+
+def _ensure_namespace(kubectl: Kubectl) -> None:
+    """Ours admits only what Kubernetes calls restricted, as users' namespaces may."""
+    if kubectl.ask("get", "namespace", NAMESPACE) is None:
+        kubectl.run("create", "namespace", NAMESPACE)
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    kubectl.run("label", "--overwrite", "namespace", NAMESPACE, label)
+
+
+def _ensure_credentials(ctx: Context, kubectl: Kubectl) -> None:
+    """Made here and kept in the cluster alone; a file hands them over, so no log shows them."""
+    if kubectl.ask("get", "secret", SECRET) is not None:
+        return
+    keys = {
+        "AWS_ACCESS_KEY_ID": "slipway" + secrets.token_hex(6),
+        "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
+    }
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": SECRET},
+        "stringData": keys,
+    }
+    document = ctx.folder / "credentials.json"
+    document.touch(mode=0o600)
+    try:
+        document.write_text(json.dumps(manifest))
+        kubectl.run("create", "--filename", document)
+    finally:
+        document.unlink()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], service: str) -> None:
+    deadline = time.monotonic() + FORWARD_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return
+        time.sleep(POLL_SECONDS)
+    raise SetupFailed(f"kubectl port-forward to service/{service} does not work")

@@ -1,0 +1,83 @@
+"""`slipway controller`: follows the desired model, fills slots, moves traffic."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated
+
+import structlog
+import typer
+
+from slipway import logs
+from slipway.cli.cluster_options import Context, Kubeconfig, Name, Namespace, cluster_of
+from slipway.clients.scrape import Scraper
+from slipway.cluster.leader import LedCluster
+from slipway.cluster.protocol import Cluster
+from slipway.metrics import ControllerMetrics
+from slipway.models.resolve import resolver_for
+from slipway.rollout.admin import answers
+from slipway.rollout.loop import Loop
+from slipway.rollout.observe import Observer
+from slipway.rollout.resolving import Resolving
+from slipway.settings import ControllerSettings, read_settings
+from slipway.status_server import StatusServer
+
+log = structlog.get_logger(__name__)
+
+
+def controller(
+    namespace: Namespace = None,
+    name: Name = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    port: Annotated[
+        int | None, typer.Option(help="The port of /status and /metrics [9699].")
+    ] = None,
+) -> None:
+    """Follow the desired model: resolve it, fill a slot, move traffic, say why.
+
+    Runs until it is told to stop. Several may run: one leads, by a Lease.
+    """
+    settings = read_settings(
+        ControllerSettings, namespace=namespace, fullname=name, controller_port=port
+    )
+    logs.configure(settings.log_level)
+    cluster = cluster_of(settings, context, kubeconfig)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run(settings, cluster, stop)
+
+
+def run(settings: ControllerSettings, cluster: Cluster, stop: threading.Event) -> None:
+    """The controller in any cluster, until `stop` is set; raises InvalidConfig for a taken port."""
+    pod = settings.pod or socket.gethostname()
+    # A process of its own: whoever leads must be one, not all that share a host's name.
+    led = LedCluster(cluster, f"{pod}_{uuid.uuid4().hex[:8]}", settings.lease_seconds)
+    scraper, metrics = Scraper(), ControllerMetrics()
+    resolving = Resolving(
+        resolver_for(settings),
+        use_case=settings.use_case,
+        deadline=settings.resolve_seconds,
+        alias_every=settings.alias_seconds,
+    )
+    observer = Observer(led, scraper, resolving, web=settings.web, now=lambda: datetime.now(UTC))
+    loop = Loop(led, observer, metrics)
+    server = StatusServer(
+        settings.controller_host,
+        settings.controller_port,
+        answers(loop, metrics, pod),
+        "SLIPWAY_CONTROLLER_PORT",
+    )
+    server.start()
+    log.info("controlling", installation=settings.fullname, port=server.port)
+    try:
+        loop.run(stop)
+    finally:
+        server.close()
+        scraper.close()
+    log.info("stopped")

@@ -1,0 +1,137 @@
+"""`slipway status`: what serves, what is tried, and why it does not move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+import typer
+import yaml
+
+from slipway.cli.cluster_options import (
+    Context,
+    Kubeconfig,
+    Name,
+    Namespace,
+    Timeout,
+    Wait,
+    cluster_of,
+)
+from slipway.cluster.kube import KubeCluster
+from slipway.logs import configure_cli
+from slipway.rollout.remote import read_status, wait_for_rest
+from slipway.rollout.status import ReleaseStatus, Status
+from slipway.settings import ClusterSettings, read_settings
+
+
+class Output(StrEnum):
+    """How a status is written."""
+
+    TEXT = "text"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def status(
+    namespace: Namespace = None,
+    name: Name = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="text, wide (with digests), json or yaml.")
+    ] = Output.TEXT,
+    wait: Wait = False,
+    timeout: Timeout = 600.0,
+) -> None:
+    """Show the rollout: what serves, what is tried, and why it does not move.
+
+    With --wait the exit code says how it went: 0 the wanted model has all traffic, 3 it leads
+    nowhere, 4 not in time, 5 aborted.
+    """
+    configure_cli()
+    settings = read_settings(ClusterSettings, namespace=namespace, fullname=name)
+    cluster = cluster_of(settings, context, kubeconfig)
+    found = wait_and_tell(cluster, timeout) if wait else _look(cluster)
+    typer.echo(shown(found, output), nl=False)
+
+
+def wait_and_tell(cluster: KubeCluster, seconds: float) -> Status:
+    """Wait for the desired model to have all traffic; each change is a line on stderr."""
+    last = ""
+
+    def tell(found: Status) -> None:
+        nonlocal last
+        line = _progress(found)
+        if line != last:
+            typer.echo(line, err=True)
+        last = line
+
+    return wait_for_rest(lambda: _look(cluster), seconds, tell)
+
+
+def _look(cluster: KubeCluster) -> Status:
+    return read_status(cluster, datetime.now(UTC), cluster.live_status())
+
+
+def shown(found: Status, output: Output) -> str:
+    """The status as text, with a final newline."""
+    if output is Output.JSON:
+        return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+    if output is Output.YAML:
+        return yaml.safe_dump(msgspec.to_builtins(found), sort_keys=False, allow_unicode=True)
+    lines = [f"{label:<11}{text}\n" for label, text in _rows(found, wide=output is Output.WIDE)]
+    return "".join(lines)
+
+
+def _progress(found: Status) -> str:
+    parts = [_phase(found), *(_pods(slot, found) for slot in found.slots)]
+    if found.condition:
+        parts.append(f"{found.condition.reason}: {found.condition.message}")
+    return " | ".join(part for part in parts if part)
+
+
+def _rows(found: Status, *, wide: bool) -> Iterator[tuple[str, str]]:
+    yield "phase", _phase(found)
+    wanted = found.desired.reference or "no model is named yet"
+    waits = "" if found.desired.taken_up or not found.desired.reference else " (not taken up yet)"
+    yield "wanted", wanted + waits
+    yield "stable", _release(found.stable, wide) or "none"
+    if found.spare:
+        yield found.spare.role, _release(found.spare, wide)
+    for slot in found.slots:
+        yield slot, _pods(slot, found).removeprefix(f"{slot} ")
+    if found.condition:
+        yield "condition", f"{found.condition.reason}: {found.condition.message}"
+    if found.why:
+        yield "waits for", found.why
+    for gate in found.gates:
+        yield gate.gate, f"{gate.outcome}: {gate.sentence}"
+    for entry in found.history[-10 if wide else -3 :]:
+        yield "", f"{entry.at}  {entry.reason}: {entry.message}"
+
+
+def _phase(found: Status) -> str:
+    told: str = found.phase
+    if found.phase == "canary":
+        told = f"canary, step {found.step} of {found.steps}, {found.weight / 100:g} %"
+    return f"{told}, paused" if found.paused else told
+
+
+def _release(release: ReleaseStatus | None, wide: bool) -> str:
+    if release is None:
+        return ""
+    where = f" in {release.slot}" if release.slot else ""
+    told = f"{release.version}{where} ({release.reference})"
+    return f"{told} {release.digest}" if wide else told
+
+
+def _pods(name: str, found: Status) -> str:
+    slot = found.slots[name]
+    if not slot.replicas:
+        return f"{name} empty"
+    why = f" ({slot.why})" if slot.why else ""
+    return f"{name} {slot.ready} of {slot.replicas} pods ready{why}"

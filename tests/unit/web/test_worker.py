@@ -1,0 +1,227 @@
+"""The worker's own habits, each by itself; as a whole they are shown in tests/stories."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.arbiter import Arbiter
+from gunicorn.http import errors as http_errors
+from gunicorn.workers.gthread import _DEFER
+from tests.unit.web.conftest import Lines
+
+from slipway.errors import InvalidConfig
+from slipway.web import worker as module
+from slipway.web.worker import Worker, closing, linger
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Two ends of one connection: ours and the client's."""
+    ours, clients = socket.socketpair()
+    clients.settimeout(5)
+    yield ours, clients
+    ours.close()
+    clients.close()
+
+
+def bare_worker(**attributes: Any) -> Worker:
+    """A worker without the master, sockets and files that it is given at its start."""
+    worker: Worker = object.__new__(Worker)
+    for name, value in attributes.items():
+        setattr(worker, name, value)
+    return worker
+
+
+def everything(connection: socket.socket) -> bytes:
+    received = b""
+    while part := connection.recv(65536):
+        received += part
+    return received
+
+
+REFUSED = {
+    http_errors.UnsupportedTransferCoding: 501,
+    http_errors.LimitRequestLine: 414,
+    http_errors.LimitRequestHeaders: 431,
+    http_errors.ExpectationFailed: 417,
+    http_errors.ForbiddenProxyRequest: 403,
+}
+
+
+@pytest.mark.parametrize(
+    "kind", http_errors.ParseException.__subclasses__(), ids=lambda kind: kind.__name__
+)
+def test_A8_whatever_gunicorn_cannot_parse_is_the_clients_fault(
+    kind: type[Exception], pair: Pair, log_lines: Lines
+) -> None:
+    """A8: rows 80 to 107. A parser's error of a later gunicorn is a 400 as well."""
+    ours, clients = pair
+    error = kind.__new__(kind)
+    bare_worker().handle_error(None, ours, ("192.0.2.1", 1), error)
+    ours.close()
+    head, _, body = everything(clients).partition(b"\r\n\r\n")
+    status = REFUSED.get(kind, 400)
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert b"Connection: close" in head
+    assert json.loads(body)["status"] == status
+    (line,) = log_lines()
+    assert (line["level"], line["status"], line["client"]) == ("info", status, "192.0.2.1")
+
+
+def test_what_is_no_error_of_parsing_is_a_500_whose_text_stays_here(
+    pair: Pair, log_lines: Lines
+) -> None:
+    ours, clients = pair
+    bare_worker().handle_error(None, ours, "unix", RuntimeError("a user's own"))
+    ours.close()
+    answer = everything(clients)
+    (line,) = log_lines()
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"a user's own" not in answer
+    assert line["level"] == "error"
+    assert line["exception"].endswith("RuntimeError")
+
+
+def test_a_client_that_has_gone_before_its_refusal_is_no_error(pair: Pair) -> None:
+    ours, clients = pair
+    clients.close()
+    bare_worker().handle_error(None, ours, None, http_errors.InvalidHeader("x"))
+
+
+class Response:
+    """gunicorn's response, as far as an application sees it through `start_response`."""
+
+    def __init__(self) -> None:
+        self.closes = False
+
+    def force_close(self) -> None:
+        self.closes = True
+
+    def start_response(self, status: str, headers: list[tuple[str, str]]) -> None:
+        self.started = status, headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "closes"),
+    [([("Connection", "close")], True), ([("X", "close")], False), ([], False)],
+)
+def test_A7_an_answer_may_end_its_connection(headers: list[tuple[str, str]], closes: bool) -> None:
+    response = Response()
+
+    def application(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("413 x", headers)
+        return [b"body"]
+
+    assert closing(application)({}, response.start_response) == [b"body"]
+    assert response.closes is closes
+    assert response.started == ("413 x", headers)
+
+
+def test_the_last_answer_reaches_a_client_that_is_still_sending(pair: Pair) -> None:
+    """With unread bytes a plain close is a reset, which may overtake the answer."""
+    ours, clients = pair
+    clients.sendall(b"x" * 50_000)
+    ours.sendall(b"answer")
+    waiting = threading.Thread(target=linger, args=(ours,))
+    waiting.start()
+    assert everything(clients) == b"answer"
+    clients.sendall(b"y" * 50_000)
+    clients.shutdown(socket.SHUT_WR)
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
+def test_it_lingers_neither_for_ever_nor_for_any_number_of_bytes(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, clients = pair
+    monkeypatch.setattr(module, "LINGER", 0.05)
+    linger(ours)
+    assert clients.recv(1) == b""
+    monkeypatch.setattr(module, "LINGER", 60.0)
+    monkeypatch.setattr(module, "MAX_LINGER_BYTES", 1_000)
+    ours, clients = socket.socketpair()
+    clients.sendall(b"x" * 1_000)
+    linger(ours)
+    ours.close()
+    clients.close()
+
+
+def loading(failure: BaseException | None) -> Worker:
+    def wsgi() -> Any:
+        if failure:
+            raise failure
+        return SimpleNamespace(drain=lambda: "drained")
+
+    return bare_worker(
+        app=SimpleNamespace(wsgi=wsgi), log=SimpleNamespace(), cfg=SimpleNamespace(reload=False)
+    )
+
+
+def test_B1_a_service_that_cannot_start_ends_the_master_too() -> None:
+    """FAULTS finding 7: with another code gunicorn would start workers for ever."""
+    with pytest.raises(SystemExit) as ended:
+        loading(InvalidConfig("x")).load_wsgi()
+    assert ended.value.code == Arbiter.APP_LOAD_ERROR
+
+
+def test_an_error_that_is_not_ours_is_left_to_gunicorn() -> None:
+    with pytest.raises(ZeroDivisionError):
+        loading(ZeroDivisionError()).load_wsgi()
+
+
+def test_who_loads_takes_over_the_applications_way_to_drain() -> None:
+    worker = loading(None)
+    worker.load_wsgi()
+    assert worker.drain() == "drained"
+
+
+def test_A15_a_signal_before_the_model_is_loaded_and_one_after_both_drain() -> None:
+    drained: list[str] = []
+    awake = SimpleNamespace(defer=lambda _: None)
+    early = bare_worker(alive=True, method_queue=awake)
+    early.handle_exit(15, None)
+    late = bare_worker(alive=True, method_queue=awake, drain=lambda: drained.append("told"))
+    late.handle_exit(2, None)
+    assert drained == ["told"]
+    assert (early.alive, late.alive) == (False, False)
+
+
+def test_slow_clients_are_bounded_on_the_socket_itself(pair: Pair) -> None:
+    """Reads and writes of a handler block for SILENCE seconds at most, whatever gunicorn does."""
+    ours, _ = pair
+    queued: list[Any] = []
+
+    def submit(*given: Any) -> Any:
+        queued.append(given)
+        return SimpleNamespace(add_done_callback=lambda _: None)
+
+    connection = SimpleNamespace(initialized=False, sock=ours)
+    worker = bare_worker(tpool=SimpleNamespace(submit=submit), futures=[], nr_conns=0)
+    worker.enqueue_req(connection)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        assert ours.getsockopt(socket.SOL_SOCKET, option, 16) == module._TIMEVAL
+    assert len(queued) == 1
+
+
+def test_a_connection_without_a_byte_goes_back_to_the_poller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+
+    def wait_for_data(seconds: float) -> bool:
+        asked.append(seconds)
+        return False
+
+    silent = SimpleNamespace(initialized=False, data_ready=False, wait_for_data=wait_for_data)
+    assert bare_worker().handle(silent) is _DEFER
+    assert asked == [module.FIRST_BYTE]
