@@ -125,7 +125,7 @@ def stop(ctx: Context) -> str | None:
         return None
     running = (ask(["docker", "ps", "--format", "{{.Names}}"]) or "").split()
     if running:
-        return f"left running for {', '.join(running)}"
+        return f"left running: {len(running)} other containers"
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while own.pid() is not None:
@@ -192,10 +192,14 @@ def _runtime_options(own: OwnEngine) -> list[str]:
 
 
 def _pid_of(file: Path, name: str) -> int | None:
-    """The number in a pid file, if a process of that name has it."""
+    """The number in a pid file, if a process of that name has it.
+
+    By its command line: a process that ended and that nobody has waited for has none.
+    """
     with contextlib.suppress(OSError, ValueError):
         pid = int(file.read_text())
-        if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+        program = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
+        if Path(program).name == name:
             return pid
     return None
 
