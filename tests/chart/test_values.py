@@ -186,9 +186,8 @@ def test_a_policys_numbers_reach_the_controller() -> None:
         }
     )
     policy = parse_policy(text)
-    assert policy.steps == (2.5, 50)
-    assert policy.watch.seconds == 0
-    assert not policy.auto
+    assert list(policy.steps) == [2.5, 50]
+    assert (policy.watch.seconds, policy.auto) == (0, False)
     assert (policy.gates.errors.decides, policy.gates.errors.limit) == (False, 0.02)
     assert policy.gates.errors.budget == PRESETS["careful"].gates.errors.budget
     assert (policy.replicas, policy.force_role) == (3, True)
