@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tomllib
@@ -21,10 +22,14 @@ RESTRICTED = (
 ANY_PORT = ("--publish", f"{HOST}::9696")
 
 
+def version() -> str:
+    """This checkout's."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+
+
 def image_name() -> str:
-    """`slipway:VERSION`, of this checkout."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return f"slipway:{project['version']}"
+    """The image under test: TEST_IMAGE, or `slipway:VERSION` of this checkout."""
+    return os.environ.get("TEST_IMAGE") or f"slipway:{version()}"
 
 
 def why_not() -> str | None:

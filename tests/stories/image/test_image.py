@@ -14,7 +14,16 @@ from pathlib import Path
 
 import pytest
 from tests.artifacts import RIDE, ride_pipeline
-from tests.containers import ROOT, Container, container, docker, image_name, run_once, why_not
+from tests.containers import (
+    ROOT,
+    Container,
+    container,
+    docker,
+    image_name,
+    run_once,
+    version,
+    why_not,
+)
 from tests.service_process import HOST, free_port, get, post
 from tests.waiting import until
 
@@ -66,8 +75,8 @@ def native() -> float:
 def locked(file: str) -> dict[str, set[str]]:
     """Name and versions of all that a lock file may install; some differ by Python version."""
     pins: dict[str, set[str]] = {}
-    for name, version in re.findall(r"(?m)^([\w.-]+)==([^\s;]+)", (ROOT / file).read_text()):
-        pins.setdefault(normal(name), set()).add(version)
+    for name, pinned in re.findall(r"(?m)^([\w.-]+)==([^\s;]+)", (ROOT / file).read_text()):
+        pins.setdefault(normal(name), set()).add(pinned)
     return pins
 
 
@@ -154,8 +163,8 @@ def test_without_a_model_it_is_ready_and_idle_and_stops_when_told() -> None:
 def test_R9_the_packages_are_the_locks_and_none_is_for_tests() -> None:
     there = installed()
     ours = locked("requirements.lock")
-    assert there.pop("slipway") == image_name().split(":")[1]
-    assert not {name for name, version in there.items() if version not in ours.get(name, ())}
+    assert there.pop("slipway") == version()
+    assert not {name for name, found in there.items() if found not in ours.get(name, ())}
     for_tests = locked("requirements-dev.lock").keys() - ours.keys()
     assert {"pytest", "locust", "mypy", "moto"} <= for_tests
     assert not there.keys() & for_tests
