@@ -6,9 +6,10 @@ Training is no part of the image: it runs here, from the checkout, through port-
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from k8s.local.commands import Argument, ask
+from k8s.local.commands import Argument
 from k8s.local.context import PROJECT, Context
 from k8s.local.dependencies import Kubectl, credentials
 from k8s.local.errors import SetupFailed
@@ -16,34 +17,8 @@ from k8s.local.errors import SetupFailed
 PYTHON = PROJECT / ".venv" / "bin" / "python"
 MODEL = "ride-duration"
 TRAININGS = (("--alias", "champion"), ("--model", "ridge", "--no-alias", "--no-twin"))
-MONTH = ("green", "2021", "3")
-ROWS = 60_000
-BUCKET, FOLDER = "rides", ""
-
-VERSIONS = """
-import json, sys
-from mlflow import MlflowClient
-found = MlflowClient(sys.argv[1]).search_model_versions(f"name='{sys.argv[2]}'")
-runs = {int(version.version): version.run_id for version in found}
-print(json.dumps([runs[number] for number in sorted(runs)]))
-"""
-UPLOAD = """
-import sys, tempfile
-from pathlib import Path
-from slipway.clients.objects import s3_client
-from slipway.examples.synthetic import Recipe, write_month
-endpoint, bucket, folder, kind, year, month, rows = sys.argv[1:]
-recipe = Recipe(kind, int(year), int(month), rows=int(rows))
-client = s3_client(endpoint)
-key = f"{folder}{recipe.file_name}"
-there = client.list_objects_v2(Bucket=bucket, Prefix=key).get("KeyCount", 0)
-if not there:
-    with tempfile.TemporaryDirectory() as made:
-        path = Path(made) / recipe.file_name
-        write_month(path, recipe)
-        client.upload_file(str(path), bucket, key)
-print("there" if there else "made")
-"""
+BUCKET = "rides"
+MONTH = ("green", "2021", "3", "60000")
 
 
 @dataclass(frozen=True)
@@ -65,31 +40,21 @@ def ensure_example(ctx: Context, kubectl: Kubectl) -> Example:
             "MLFLOW_S3_ENDPOINT_URL": store,
         }
         with ctx.progress.stage("Models") as stage:
-            run_ids = _versions(environment, tracking)
-            for options in TRAININGS[len(run_ids) :]:
+            run_ids = _versions(ctx, environment, tracking)
+            missing = TRAININGS[len(run_ids) :]
+            for options in missing:
                 train: list[Argument] = [PYTHON, "-m", "slipway", "train", *options]
                 ctx.runner.run(train, env=environment)
-            stage.outcome = "there" if len(run_ids) >= len(TRAININGS) else "trained, registered"
-            run_ids = _versions(environment, tracking)
+            if missing:
+                run_ids = _versions(ctx, environment, tracking)
+            stage.outcome = "trained and registered" if missing else "there"
         with ctx.progress.stage("A month of rides") as stage:
-            upload: list[Argument] = [
-                PYTHON,
-                "-c",
-                UPLOAD,
-                store,
-                BUCKET,
-                FOLDER,
-                *MONTH,
-                str(ROWS),
-            ]
+            upload: list[Argument] = [PYTHON, "-m", "k8s.local.upload_month", store, BUCKET, *MONTH]
             stage.outcome = ctx.runner.read(upload, env=environment).strip()
     return Example(run_ids)
 
 
-def _versions(environment: dict[str, str], tracking: str) -> list[str]:
-    command: list[Argument] = ["env", *(f"{name}={value}" for name, value in environment.items())]
-    printed = ask([*command, PYTHON, "-c", VERSIONS, tracking, MODEL], timeout=60)
-    if printed is None:
-        raise SetupFailed("the tracking server in the cluster does not answer", "Try: make up")
-    found: list[str] = json.loads(printed.splitlines()[-1])
+def _versions(ctx: Context, environment: Mapping[str, str], tracking: str) -> list[str]:
+    command: list[Argument] = [PYTHON, "-m", "k8s.local.registered_versions", tracking, MODEL]
+    found: list[str] = json.loads(ctx.runner.read(command, env=environment))
     return found
