@@ -21,7 +21,11 @@ def test_without_a_pid_file_no_engine_is_ours(tmp_path: Path) -> None:
     assert OwnEngine.of(Cache(tmp_path)).pid() is None
 
 
-@pytest.mark.parametrize("text", ["", "no number", "999999999", str(os.getpid())])
+@pytest.mark.parametrize(
+    "text",
+    ["", "no number", "999999999", str(os.getpid())],
+    ids=["empty", "no number", "nobody", "another program"],
+)
 def test_a_stale_pid_file_names_no_engine(tmp_path: Path, text: str) -> None:
     """Half-written, of a process that ended, or of another one that got the number since."""
     own = OwnEngine.of(Cache(tmp_path))
