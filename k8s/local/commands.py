@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,7 +102,13 @@ class Runner:
                 )
                 if giver.stdout:
                     giver.stdout.close()
-        for command, code in ((source, giver.returncode), (sink, taker.returncode)):
+        # A giver that nobody listens to any more is not what went wrong.
+        giver_failed = giver.returncode not in (0, -signal.SIGPIPE)
+        for command, code in (
+            (source, giver.returncode if giver_failed else 0),
+            (sink, taker.returncode),
+            (source, giver.returncode),
+        ):
             if code:
                 raise SetupFailed(f"`{shown(command)}` ended with {code}")
 

@@ -20,25 +20,25 @@ VERBS = {
     "serve": "slipway.cli.serve:serve",
     "fetch": "slipway.cli.fetch:fetch",
     "score": "slipway.cli.score:score",
-    "train": "slipway.cli.train:train",
     "router": "slipway.cli.router:router",
-    "smoke": "slipway.cli.smoke:smoke",
     "controller": "slipway.cli.controller:controller",
     "status": "slipway.cli.status:status",
     "set-model": "slipway.cli.set_model:set_model",
     "simulate": "slipway.cli.simulate:simulate_rollouts",
+    "train": "slipway.cli.train:train",
+    "smoke": "slipway.cli.smoke:smoke",
 }
 SUMMARIES = {
     "serve": "Serve a model over HTTP.",
     "fetch": "Resolve a model reference, fetch the artefact, check it; never load it.",
     "score": "Score one month of rides into a Parquet file.",
-    "train": "Train and register the example ride models.",
     "router": "Route requests to the slots by the routing table.",
-    "simulate": "Simulate rollouts: what a policy needs and how often it is wrong.",
-    "smoke": "Send a few requests to a running service and check the answers.",
     "controller": "Follow the desired model: fill slots, move traffic, say why.",
     "status": "Show the rollout: what serves, what is tried, why it does not move.",
     "set-model": "Name the model that is wanted from now on.",
+    "simulate": "Simulate rollouts: what a policy needs and how often it is wrong.",
+    "train": "Train and register the example ride models.",
+    "smoke": "Send a few requests to a running service and check the answers.",
 }
 
 

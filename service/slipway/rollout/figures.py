@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from slipway.rollout.limits import statistics
 from slipway.rollout.policy import PRESETS, Policy, Shadow
 from slipway.rollout.summary import Summary
 from slipway.rollout.traffic import Answers, Keys, Spells, Traffic, ride_answers
@@ -193,33 +194,46 @@ def _slow() -> list[Scenario]:
 
 
 def _on_the_limits() -> list[Scenario]:
-    """One step, a defect of exactly the size of the limit: whatever passes it is wrong."""
-    half = replace(NO_SHADOW, steps=(50.0,))
-    fifth = replace(NO_SHADOW, steps=(5.0, 25.0))
+    """A defect of exactly the size of the limit: whatever passes it, or stops it, is wrong."""
+    one = _one_step(50.0)
     wrong = [
         Figure("false PASS", lambda s: s.share(lambda r: r.promoted_at is not None), most=0.05),
         Figure("false FAIL", lambda s: s.share(lambda r: r.end == "stopped"), most=0.0031),
     ]
-    shifted = Answers(_SAME.control, _SAME.control * 1.15)
-    tenth = Answers(_SAME.control, _SAME.control * 1.10)
-    early = [
+    first = [
         Figure("false PASS of step 5", lambda s: s.share(lambda r: len(r.steps) > 1), most=0.05),
         Figure("right FAIL at 1 point", lambda s: s.stopped_in("5 %")),
     ]
+    shadow = [
+        Figure("false PASS", lambda s: s.share(lambda r: len(r.steps) > 1), most=0.05),
+        Figure("false FAIL", lambda s: s.stopped_in("shadow"), most=0.0031),
+    ]
+    worse = Traffic(50, _SAME, failing=0.0, worse=0.01)
+    noise = ride_answers(20_000, noise=2.0)
+    tenth = Answers(noise.control, noise.control * 1.10)
+    noisy = Answers(noise.control, noise.candidate - noise.control + tenth.candidate)
+    higher = Answers(_SAME.control, _SAME.control * 1.15)
+    first_traffic = Traffic(50, _SAME, failing=0.0, worse=0.04)
     return [
-        Scenario("limit-errors", "on a limit", Traffic(50, _SAME, failing=0.0, worse=0.01),
-                 wrong, half, 7_200),
-        Scenario("limit-errors-base", "on a limit", Traffic(50, _SAME, worse=0.009), wrong, half,
-                 7_200),
-        Scenario("limit-errors-first", "on a limit", Traffic(50, _SAME, failing=0.0, worse=0.04),
-                 early, fifth, 7_200),
-        Scenario("limit-latency", "on a limit", Traffic(50, _SAME, slower=1.5), wrong, half, 7_200),
-        Scenario("limit-shift", "on a limit", Traffic(50, shifted), wrong, half, 7_200),
-        Scenario("limit-shadow", "on a limit", Traffic(50, tenth), [
-            Figure("false PASS", lambda s: s.share(lambda r: len(r.steps) > 1), most=0.05),
-            Figure("stopped in shadow", lambda s: s.stopped_in("shadow"), most=0.0031),
-        ], horizon=7_200),
-    ]  # fmt: skip
+        _limit("errors", worse, wrong, one),
+        _limit("errors-base", Traffic(50, _SAME, worse=0.01), wrong, one),
+        _limit("errors-first", first_traffic, first, replace(NO_SHADOW, steps=(5.0, 25.0))),
+        _limit("latency", Traffic(50, _SAME, slower=1.5), wrong, one),
+        _limit("shift", Traffic(50, higher), wrong, one),
+        _limit("shadow-exact", Traffic(50, tenth), shadow, CAREFUL),
+        _limit("shadow-noise", Traffic(50, noisy), shadow, CAREFUL),
+    ]
+
+
+def _limit(name: str, traffic: Traffic, figures: Sequence[Figure], policy: Policy) -> Scenario:
+    return Scenario(f"limit-{name}", "on a limit", traffic, figures, policy, 1800.0)
+
+
+def _one_step(step: float) -> Policy:
+    """One step with the fail level that a statistic of `careful` has."""
+    policy = replace(NO_SHADOW, steps=(step,))
+    level = CAREFUL.gates.fail_level * statistics(policy) / statistics(CAREFUL)
+    return replace(policy, gates=replace(policy.gates, fail_level=level))
 
 
 def _users() -> list[Scenario]:

@@ -30,6 +30,8 @@ LEAST_EARLIER = 2000
 LEAST_GROUP = 50
 _ONE_BUCKET = 0.9
 _ROUNDING = 1e-18
+# A model that lies exactly on the limit, without any noise, gets no verdict by rounding.
+_EXACT = 1e-9
 
 
 def read_pair_mean(
@@ -98,10 +100,10 @@ def _two_sided(
 
     def passes_at(factor: float) -> bool:
         count = found.count * factor
-        return count >= least and value + width(count, levels.passing) <= limit
+        return count >= least and value + width(count, levels.passing) <= limit * (1 - _EXACT)
 
     passes = enough and passes_at(1.0)
-    fails = enough and value - width(found.count, levels.failing) > limit
+    fails = enough and value - width(found.count, levels.failing) > limit * (1 + _EXACT)
     needed = (
         samples
         if passes or fails

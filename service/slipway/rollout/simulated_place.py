@@ -83,7 +83,7 @@ def _release(name: str) -> Release:
     mark = name.encode().hex()[:32]
     return Release(
         reference=f"models:/{name}/1",
-        uri=f"s3://simulated/{name}",
+        uri=f"/simulated/{name}",
         digest="sha256:" + mark.ljust(64, "0"),
         size=0,
         flavor="simulated",
