@@ -76,6 +76,13 @@ export REGISTRY
 up: env ## A platform on a local Kubernetes cluster, from whatever this machine has.
 	@$(BIN)/python -m k8s.up
 
+.PHONY: e2e
+e2e: up ## The tests that need the cluster and the image of `make up`.
+	@export KUBECONFIG=$(CURDIR)/.slipway/kubeconfig
+	export TEST_IMAGE=$$($(BIN)/python -c 'from k8s.local.images import product; print(product().name)')
+	$(BIN)/python -m pytest tests/contract/test_cluster.py tests/contract/test_kube.py \
+		tests/contract/test_controller_on_kind.py tests/stories/image
+
 .PHONY: down
 down: ## Remove the cluster, and the Docker engine if `make up` started it.
 	@$(PYTHON) -m k8s.cluster down
@@ -88,7 +95,7 @@ load: .venv/.installed ## Two minutes of load, judged by loadtest/limits.toml (L
 
 .PHONY: lock
 lock: .venv/.made ## Resolve the lock files anew (needs uv: pip install uv).
-	@for group in requirements requirements-dev requirements-mlflow; do
+	@for group in requirements requirements-dev requirements-mlflow k8s/deps/kinesis/requirements; do
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --no-emit-index-url --no-emit-find-links --no-config $$group.in -o $$group.lock
 	done

@@ -80,6 +80,14 @@ def test_the_contract_names_every_metric() -> None:
         metrics.PREDICTION,
         metrics.RELEASE_INFO,
         metrics.IN_FLIGHT,
+        metrics.ROUTER_REQUESTS,
+        metrics.ROUTER_SECONDS,
+        metrics.ROUTER_FALLBACKS,
+        metrics.ROUTER_SHADOW_DROPPED,
+        metrics.ROUTER_LOADED_EPOCH,
+        metrics.ROLLOUT_WEIGHT,
+        metrics.ROLLOUT_PHASE,
+        metrics.DECISIONS,
     ):
         assert name in contract
 

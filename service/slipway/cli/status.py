@@ -83,7 +83,7 @@ def shown(found: Status, output: Output) -> str:
         return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
     if output is Output.YAML:
         return yaml.safe_dump(msgspec.to_builtins(found), sort_keys=False, allow_unicode=True)
-    lines = [f"{label:<11}{text}\n" for label, text in _rows(found, wide=output is Output.WIDE)]
+    lines = [f"{label:<12}{text}\n" for label, text in _rows(found, wide=output is Output.WIDE)]
     return "".join(lines)
 
 

@@ -69,7 +69,7 @@ def test_what_only_the_controller_knows_is_shown_where_it_is_there(place: Contro
     rollout = msgspec.json.decode(body, type=ControllerStatus).rollout
     assert rollout is not None
     text = shown(rollout, Output.TEXT)
-    assert "errors     UNKNOWN" in text
+    assert "errors      UNKNOWN" in text
     assert "waits for" in text
 
 
@@ -78,4 +78,4 @@ def test_an_installation_without_a_model_says_so() -> None:
     place.tick(2)
     text = shown(status(place), Output.TEXT)
     assert "no model is named yet" in text
-    assert "blue       empty" in text
+    assert "blue        empty" in text
