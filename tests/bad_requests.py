@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.raw_http import chunked, post
+from tests.raw_http import RawAnswer, chunked, post
 
 RIDE: dict[str, Any] = {"PULocationID": "10", "DOLocationID": "50", "trip_distance": 4.0}
 GOOD = json.dumps(RIDE).encode()
@@ -245,5 +245,24 @@ CASES = [
     *METHODS_AND_PATHS,
     *FRAMING,
 ]
+# What answers may never hold: how the service is made, or what the client sent.
+NEVER = (b"Traceback", b"gunicorn", b"nginx", b"werkzeug", b"Werkzeug", b"<html", b"never seen")
+
+
+def check_shape(case: Case, answer: RawAnswer) -> None:
+    """Whoever answers, an error has the one shape, its pointer and header, and tells nothing."""
+    assert not any(word in answer.body for word in NEVER)
+    if answer.status >= 400 and answer.body:
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["status"] == answer.status
+        assert problem["title"]
+        assert problem["detail"]
+    if case.pointer is not None:
+        assert answer.json()["pointer"] == case.pointer
+    if case.header:
+        assert case.header in answer.headers
+
+
 # 414 for a long URI and 400 for a missing Host are the router's.
 ROUTER_ONLY = frozenset({86, 102})

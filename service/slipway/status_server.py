@@ -1,4 +1,7 @@
-"""A small server for an admin port: GET from a table of paths, one request a connection."""
+"""Small servers for admin ports: GET only, one request a connection, a place among few.
+
+`StatusServer` is the router's and the controller's; a pod's own (web/admin.py) has the same base.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +25,38 @@ JSON = "application/json"
 Answer = tuple[int, str, bytes]
 
 
-class StatusServer(socketserver.ThreadingMixIn, HTTPServer):
-    """Answers until `close`. Raises InvalidConfig, which names `variable`, if it cannot listen."""
+class AdminPort(socketserver.ThreadingMixIn, HTTPServer):
+    """Serves until `close`; `start` returns at once. At most `places` connections at a time.
+
+    `share_port` lets the servers of several processes listen side by side. Raises InvalidConfig,
+    which names the setting `variable`, when it cannot listen.
+    """
 
     daemon_threads = True
     # A stopping process does not wait for whoever is connected.
     block_on_close = False
 
     def __init__(
-        self, host: str, port: int, answers: Mapping[str, Callable[[], Answer]], variable: str
+        self,
+        host: str,
+        port: int,
+        handler: type[BaseHTTPRequestHandler],
+        variable: str,
+        places: int,
+        *,
+        share_port: bool = False,
     ) -> None:
-        self.answers = answers
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self.allow_reuse_port = share_port
+        self._places = threading.BoundedSemaphore(places)
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
-            super().__init__((host, port), _Handler)
+            super().__init__((host, port), handler)
         except OSError as error:
             raise InvalidConfig(
                 f"{variable}: cannot listen on port {port}: {error.strerror}"
             ) from error
-        self._thread = threading.Thread(target=self.serve_forever, name="status", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, name="admin", daemon=True)
 
     @property
     def port(self) -> int:
@@ -86,12 +100,45 @@ class StatusServer(socketserver.ThreadingMixIn, HTTPServer):
         """A client that hangs up in the middle is no news."""
 
 
+class AdminHandler(BaseHTTPRequestHandler):
+    """What the handlers of admin ports have in common: no log line, no name of a library."""
+
+    def version_string(self) -> str:
+        """The header Server."""
+        return "slipway"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Probes and scrapes are not logged."""
+
+    def reply(
+        self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a whole answer."""
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class StatusServer(AdminPort):
+    """Answers by a table of paths."""
+
+    def __init__(
+        self, host: str, port: int, answers: Mapping[str, Callable[[], Answer]], variable: str
+    ) -> None:
+        self.answers = answers
+        super().__init__(host, port, _Handler, variable, MAX_CONNECTIONS)
+
+
 def document(status: int, content: Any) -> Answer:
     """An answer of JSON."""
     return status, JSON, msgspec.json.encode(content)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(AdminHandler):
     # HTTP/1.0: the connection ends with the answer.
     timeout = DEADLINE
     server: StatusServer
@@ -101,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer is None:
             self.send_error(404)
         else:
-            self._send(*answer())
+            self.reply(*answer())
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """The one shape of errors, in place of a page of HTML that repeats the request."""
@@ -110,17 +157,4 @@ class _Handler(BaseHTTPRequestHandler):
         code = 405 if code == 501 else code
         detail = f"GET is answered at {', '.join(self.server.answers)}"
         problem = {"type": "about:blank", "status": code, "detail": detail}
-        self._send(code, "application/problem+json", msgspec.json.encode(problem))
-
-    def version_string(self) -> str:
-        return "slipway"
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Probes and scrapes are not logged."""
-
-    def _send(self, status: int, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.reply(code, "application/problem+json", msgspec.json.encode(problem))
