@@ -18,7 +18,8 @@ from slipway.usecases.rides import Rides
 RUN_ID = "0123456789abcdef0123456789abcdef"
 DIGEST = "sha256:" + "5e" * 32
 # A ride of this distance is the one that a model trips over.
-CURSED = 13.0
+# Seven decimals: no time in a log line can look like it.
+CURSED = 713.1250625
 
 Features = list[dict[str, Any]]
 

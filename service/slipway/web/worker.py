@@ -2,7 +2,8 @@
 
 It drains on SIGINT and SIGHUP as on SIGTERM, tells the service so that /readyz says it, gives a
 slow model time to load, ends the master with one clear line when it cannot be loaded, answers
-what is no HTTP with a problem document, and never lets one client hold up all the others.
+what is no HTTP with a problem document, writes an answer in one piece, and never lets one client
+hold up all the others.
 """
 
 from __future__ import annotations
@@ -161,5 +162,47 @@ def linger(connection: socket.socket) -> None:
         return
 
 
-# gunicorn writes its name into each answer.
+class Response(http_wsgi.Response):  # type: ignore[misc]
+    """An answer whose head goes out with its body, in one write.
+
+    The base writes them apart. A process that is killed between the two has told the router's
+    nginx a status, and nginx cannot ask another pod any more: the client gets half an answer.
+    """
+
+    _head: bytes = b""
+    headers_sent: bool
+
+    def send_headers(self) -> None:
+        """Keep the head until there is a body, or the end."""
+        if self.headers_sent:
+            return
+        lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers)]
+        self._head = ("".join(lines) + "\r\n").encode("latin-1")
+        self.headers_sent = True
+
+    def can_sendfile(self) -> bool:
+        """No: the kernel would send a body before the head."""
+        return False
+
+    def close(self) -> None:
+        """Write what has no body."""
+        self.send_headers()
+        self._write(b"")
+        super().close()
+
+    def _emit_body(self, data: bytes) -> None:
+        if self.chunked:
+            self._write(b"")
+            super()._emit_body(data)
+        else:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if head or data:
+            util.write(self.sock, head + data)
+
+
+# gunicorn offers no setting for either, and writes its own name into each answer.
+http_wsgi.Response = Response
 http_wsgi.SERVER = "slipway"

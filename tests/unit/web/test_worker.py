@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
 from gunicorn.http import errors as http_errors
+from gunicorn.http import wsgi as http_wsgi
 from gunicorn.workers.gthread import _DEFER
 from tests.unit.web.conftest import Lines
 
@@ -225,3 +227,46 @@ def test_a_connection_without_a_byte_goes_back_to_the_poller(
     silent = SimpleNamespace(initialized=False, data_ready=False, wait_for_data=wait_for_data)
     assert bare_worker().handle(silent) is _DEFER
     assert asked == [module.FIRST_BYTE]
+
+
+@pytest.mark.parametrize(
+    ("method", "parts", "writes"),
+    [
+        ("GET", [b"[1.5]"], 1),
+        ("GET", [b"[1.5", b"]"], 2),
+        ("GET", [], 1),
+        ("HEAD", [b"[1.5]"], 1),
+    ],
+)
+def test_A2_an_answer_is_written_with_its_head(
+    method: str, parts: list[bytes], writes: int
+) -> None:
+    """Between two writes a killed pod would leave the router half an answer."""
+    ours, clients = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a recv per write
+    with ours, clients:
+        request = SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False)
+        response = http_wsgi.Response(request, ours, Config())
+        length = sum(map(len, parts))
+        response.start_response("200 OK", [("Content-Length", str(length))])
+        for part in parts:
+            response.write(part)
+        response.close()
+        ours.shutdown(socket.SHUT_WR)
+        written = list(iter(lambda: clients.recv(65536), b""))
+    head, _, body = b"".join(written).partition(b"\r\n\r\n")
+    assert len(written) == writes
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert f"Content-Length: {length}".encode() in head
+    assert body == (b"" if method == "HEAD" else b"".join(parts))
+
+
+def test_a_chunked_answer_keeps_its_frames() -> None:
+    ours, clients = socket.socketpair()
+    with ours, clients:
+        request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
+        response = http_wsgi.Response(request, ours, Config())
+        response.start_response("200 OK", [])
+        response.write(b"abc")
+        response.close()
+        ours.shutdown(socket.SHUT_WR)
+        assert everything(clients).endswith(b"\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
