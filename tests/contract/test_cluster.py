@@ -81,7 +81,7 @@ def test_the_same_again_is_no_change(cluster: Cluster) -> None:
 
 def test_there_is_no_workload_without_a_chart(cluster: Cluster) -> None:
     assert [cluster.workload(part) for part in (*SLOTS, "router")] == [None] * 3
-    with pytest.raises(Unavailable, match="is the chart installed|`slipway local up` makes it"):
+    with pytest.raises(Unavailable, match=r"is the chart installed|`slipway local up` makes it"):
         cluster.fill("blue", FILLING, 1)
 
 

@@ -24,6 +24,7 @@ VERBS = {
     "controller": "slipway.cli.controller:controller",
     "status": "slipway.cli.status:status",
     "set-model": "slipway.cli.set_model:set_model",
+    "local": "slipway.cli.local:app",
     "simulate": "slipway.cli.simulate:simulate_rollouts",
     "train": "slipway.cli.train:train",
     "smoke": "slipway.cli.smoke:smoke",
@@ -36,6 +37,7 @@ SUMMARIES = {
     "controller": "Follow the desired model: fill slots, move traffic, say why.",
     "status": "Show the rollout: what serves, what is tried, why it does not move.",
     "set-model": "Name the model that is wanted from now on.",
+    "local": "Run a whole installation as processes on this machine.",
     "simulate": "Simulate rollouts: what a policy needs and how often it is wrong.",
     "train": "Train and register the example ride models.",
     "smoke": "Send a few requests to a running service and check the answers.",
@@ -57,8 +59,11 @@ class LazyVerbs(typer.core.TyperGroup):
         if cmd_name not in VERBS:
             return None
         module, _, function = VERBS[cmd_name].partition(":")
+        found = getattr(importlib.import_module(module), function)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
         verb = typer.Typer(add_completion=False, rich_markup_mode=None)
-        verb.command(name=cmd_name)(getattr(importlib.import_module(module), function))
+        verb.command(name=cmd_name)(found)
         return typer.main.get_command(verb)
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:

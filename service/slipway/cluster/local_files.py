@@ -69,6 +69,10 @@ class LocalFolder:
         """A pod's own folder: its release lock and its last words."""
         return self.root / "pods" / name
 
+    def pods(self) -> list[Path]:
+        """The pods' folders that there are."""
+        return list((self.root / "pods").glob("*"))
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Alone among all who write here; raises Unavailable when that takes too long."""
