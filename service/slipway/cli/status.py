@@ -21,9 +21,10 @@ from slipway.cli.cluster_options import (
     Wait,
     find_installation,
 )
+from slipway.cli.watch import watch
 from slipway.cluster.protocol import Installation
 from slipway.logs import configure_cli
-from slipway.rollout.remote import read_status, wait_for_rest
+from slipway.rollout.remote import Waiting, read_status, wait_for_rest
 from slipway.rollout.status import ReleaseStatus, Status
 
 
@@ -45,6 +46,9 @@ def status(
     output: Annotated[
         Output, typer.Option("--output", "-o", help="text, wide (with digests), json or yaml.")
     ] = Output.TEXT,
+    watched: Annotated[
+        bool, typer.Option("--watch", "-w", help="Show it live until Ctrl-C.")
+    ] = False,
     wait: Wait = False,
     timeout: Timeout = 600.0,
 ) -> None:
@@ -55,6 +59,9 @@ def status(
     """
     configure_cli()
     cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
+    if watched:
+        watch(lambda: look(cluster))
+        return
     found = wait_and_tell(cluster, timeout) if wait else look(cluster)
     typer.echo(shown(found, output), nl=False)
 
@@ -70,7 +77,7 @@ def wait_and_tell(cluster: Installation, seconds: float) -> Status:
             typer.echo(line, err=True)
         last = line
 
-    return wait_for_rest(lambda: look(cluster), seconds, tell)
+    return wait_for_rest(Waiting(lambda: look(cluster), seconds, tell))
 
 
 def look(cluster: Installation) -> Status:
