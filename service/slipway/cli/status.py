@@ -107,7 +107,7 @@ def _rows(found: Status, *, wide: bool) -> Iterator[tuple[str, str]]:
     yield "phase", _phase(found)
     wanted = found.desired.reference or "no model is named yet"
     waits = "" if found.desired.taken_up or not found.desired.reference else " (not taken up yet)"
-    yield "wanted", wanted + waits
+    yield "wanted", wanted + (" (refused)" if found.desired.refused else waits)
     yield "stable", _release(found.stable, wide) or "none"
     if found.spare:
         yield found.spare.role, _release(found.spare, wide)

@@ -42,6 +42,7 @@ TRIES = 5
 POLL = 1.0
 # The controller looks every 2 s; until then a condition is about what was wanted before.
 GRACE = 10.0
+REFUSED = "the wanted version is refused; `slipway retry` or `set-model` asks for it again"
 
 
 def read_status(cluster: Cluster, now: datetime, live: object = None) -> Status:
@@ -166,7 +167,7 @@ def _is_over(status: Status, waited: float) -> bool:
     outcome = outcome_of(status)
     why = status.condition.message if status.condition else status.desired.problem
     if outcome == "aborted":
-        raise RolloutAborted(why or "the rollout was aborted")
+        raise RolloutAborted(why or REFUSED)
     if outcome == "unusable" and (status.desired.problem or waited >= GRACE):
         raise Unresolvable(status.desired.problem or why)
     return outcome == "done"
