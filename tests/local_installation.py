@@ -77,10 +77,9 @@ class LocalInstallation:
         return read_record(self.files)
 
     def pid(self, part: str) -> int:
-        """The process id of a part's first pod."""
+        """The process id of a part's first pod, 0 while it has none."""
         found = next(kept for kept in self.record().pods if kept.part == part)
-        assert found.process
-        return found.process.pid
+        return found.process.pid if found.process else 0
 
     def kill(self, part: str) -> None:
         """Kill a part's first process without any grace."""

@@ -37,7 +37,7 @@ def other_pid(place: LocalInstallation, part: str, before: int) -> None:
 
     def look() -> bool:
         pods = [kept for kept in place.record().pods if kept.part == part]
-        return place.pid(part) != before and all(kept.pod.ready for kept in pods)
+        return place.pid(part) not in (0, before) and all(kept.pod.ready for kept in pods)
 
     until(look, 40, f"another {part}")
 
@@ -45,7 +45,7 @@ def other_pid(place: LocalInstallation, part: str, before: int) -> None:
 def test_A2_one_of_two_slot_processes_killed_fails_no_request_and_is_replaced(
     place: LocalInstallation,
 ) -> None:
-    with Load(place.port, limit=MOST) as load:
+    with Load(place.port, limit=MOST, clients=2) as load:
         load.wait(300)
         before = place.pid("blue")
         place.kill("blue")
@@ -64,7 +64,7 @@ def test_A2_one_of_two_slot_processes_killed_fails_no_request_and_is_replaced(
 def test_D1_a_killed_controller_is_replaced_and_goes_on_where_it_was(
     place: LocalInstallation, models: list[str]
 ) -> None:
-    with Load(place.port, limit=MOST) as load:
+    with Load(place.port, limit=MOST, clients=2) as load:
         load.wait(300)
         place.done("set-model", models[1])
         until(lambda: place.state()["phase"] == "preparing", 30, "the rollout to begin")
@@ -81,7 +81,7 @@ def test_D1_a_killed_controller_is_replaced_and_goes_on_where_it_was(
 def test_a_killed_router_agent_leaves_nginx_serving_and_is_replaced(
     place: LocalInstallation, models: list[str]
 ) -> None:
-    with Load(place.port, limit=MOST) as load:
+    with Load(place.port, limit=MOST, clients=2) as load:
         load.wait(300)
         before = place.pid("router")
         place.kill("router")
@@ -96,7 +96,7 @@ def test_a_killed_router_agent_leaves_nginx_serving_and_is_replaced(
 def test_a_killed_supervisor_takes_nothing_with_it_and_the_next_goes_on_with_what_runs(
     place: LocalInstallation, models: list[str]
 ) -> None:
-    with Load(place.port, limit=MOST) as load:
+    with Load(place.port, limit=MOST, clients=2) as load:
         load.wait(300)
         before = place.record()
         assert place.process

@@ -42,7 +42,7 @@ def place(models: dict[str, str]) -> Iterator[LocalInstallation]:
 def test_R13_a_good_model_gets_all_traffic_and_a_rollback_takes_5_s_without_a_failed_request(
     place: LocalInstallation, models: dict[str, str]
 ) -> None:
-    with Load(place.port, limit=MOST) as load:
+    with Load(place.port, limit=MOST, clients=2) as load:
         load.wait(500)
         load.phase("rolling out")
         place.done("set-model", models["b"], "--wait", "--timeout", "60")
@@ -80,7 +80,7 @@ def test_what_was_rolled_back_is_not_tried_again_until_it_is_wanted_again(
 def test_a_model_that_cannot_be_had_leaves_the_old_one_serving(
     place: LocalInstallation, models: dict[str, str], kind: str
 ) -> None:
-    with Load(place.port, limit=MOST) as load:
+    with Load(place.port, limit=MOST, clients=2) as load:
         load.wait(200)
         wrong = place.run("set-model", models[kind], "--wait", "--timeout", "60")
         load.wait(200)
@@ -98,7 +98,7 @@ def test_a_model_that_cannot_be_had_leaves_the_old_one_serving(
 def test_a_third_release_supersedes_the_second(
     place: LocalInstallation, models: dict[str, str]
 ) -> None:
-    with Load(place.port, limit=MOST) as load:
+    with Load(place.port, limit=MOST, clients=2) as load:
         load.wait(200)
         place.done("set-model", models["b"])
         place.done("set-model", models["c"], "--wait", "--timeout", "90")
@@ -121,7 +121,7 @@ def test_a_cold_rollback_is_said_to_be_one_and_takes_less_than_60_s(
             return gone and "WarmReleased" in place.reasons()
 
         until(released, 40, "the warm version to be let go")
-        with Load(place.port, limit=MOST) as load:
+        with Load(place.port, limit=MOST, clients=2) as load:
             load.wait(200)
             told = place.done("rollback", "--wait", "--timeout", "60")
             back = load.phase("back")
