@@ -17,8 +17,9 @@ import structlog
 from slipway.cluster.local_process import Identity, Process
 from slipway.cluster.protocol import Pod
 
-# Seconds between two looks at /readyz, for one of them, and how many in vain take a pod out.
-PROBE_EVERY, PROBE_SECONDS, PROBE_FAILURES = 0.5, 1.0, 3
+# Seconds between two looks at /readyz, for one of them, and how many in vain take a pod out: a busy
+# machine is no reason to do that.
+PROBE_EVERY, PROBE_SECONDS, PROBE_FAILURES = 0.5, 2.0, 5
 # Seconds before a process that has ended is started again: doubled each time, up to a most.
 FIRST_DELAY, MOST_DELAY = 0.5, 30.0
 # Seconds of life after which an end counts as the first again.

@@ -92,9 +92,9 @@ def _answering(traffic: Traffic) -> dict[str, int]:
 
 
 def _counts(traffic: Traffic) -> dict[str, int]:
-    found, failed = traffic.counted()
-    if failed:
-        raise ModelFailed(f"{failed} requests failed while the version was exchanged")
+    found, failures = traffic.counted()
+    if failures:
+        raise ModelFailed(f"requests failed while the version was exchanged: {failures}")
     return found
 
 

@@ -28,7 +28,7 @@ class Traffic:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._answers: collections.Counter[str] = collections.Counter()
-        self._failed = 0
+        self._failures: collections.Counter[str] = collections.Counter()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
 
     def __enter__(self) -> Traffic:
@@ -46,35 +46,38 @@ class Traffic:
         for thread in self._threads:
             thread.join(PATIENCE)
 
-    def counted(self) -> tuple[dict[str, int], int]:
-        """Answers by run id since the last call, and how many requests failed."""
+    def counted(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Answers by run id since the last call, and failures by what came in their place."""
         with self._lock:
-            answers, failed = dict(self._answers), self._failed
+            answers, failures = dict(self._answers), dict(self._failures)
             self._answers.clear()
-            self._failed = 0
-        return answers, failed
+            self._failures.clear()
+        return answers, failures
 
     def _run(self) -> None:
         with contextlib.closing(
             http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
         ) as connection:
             while not self._stop.is_set():
-                run_id = self._ask(connection, next(self._numbers))
+                run_id, failure = self._ask(connection, next(self._numbers))
                 with self._lock:
-                    self._failed += run_id is None
-                    if run_id is not None:
+                    if failure:
+                        self._failures[failure] += 1
+                    else:
                         self._answers[run_id] += 1
 
     @staticmethod
-    def _ask(connection: http.client.HTTPConnection, number: int) -> str | None:
-        """The run id that answered, None if nothing did."""
+    def _ask(connection: http.client.HTTPConnection, number: int) -> tuple[str, str]:
+        """The run id that answered, or what came in place of an answer."""
         ride = json.dumps(RIDE | {"trip_distance": 0.5 + number % 200 / 10})
         try:
             connection.request("POST", "/predict", ride, HEADERS | {"X-Slipway-Key": str(number)})
             answer = connection.getresponse()
-            answer.read()
-        except (OSError, http.client.HTTPException):
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
             # The next request opens another one.
             connection.close()
-            return None
-        return answer.getheader("X-Slipway-Run-Id", "") if answer.status == 200 else None
+            return "", type(error).__name__
+        if answer.status != 200:
+            return "", f"{answer.status}: {body.decode(errors='replace')[:200]}"
+        return answer.getheader("X-Slipway-Run-Id", ""), ""
