@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from tests.chart_render import FULL, Object, named, render
 
+pytestmark = pytest.mark.platform
+
 # What a namespace's `edit` may do to what the chart's Roles speak of (Kubernetes 1.30 on).
 EDIT = {
     ("", "configmaps"): {"get", "list", "watch", "create", "update", "patch", "delete"},
