@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any, Protocol
 
 from tests.fakes import FakeClock, FakeCluster, FakeStore
@@ -11,6 +13,8 @@ from tests.kube_apiserver import ApiServer
 
 from slipway.cluster.kube import KubeCluster
 from slipway.cluster.kube_api import Place, connect
+from slipway.cluster.local import LocalCluster, install
+from slipway.cluster.local_files import LocalFolder
 from slipway.cluster.protocol import SLOTS, Cluster, DocumentName, Part, SlotName
 
 FULLNAME = "shop-slipway"
@@ -64,6 +68,34 @@ class FakeWorld:
             ("Warning" if event.warning else "Normal", event.reason, event.message)
             for event in self.store.events
         ]
+
+
+class LocalWorld:
+    """A folder, as `slipway local up` makes it, without the processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FakeClock()
+        self.folder = LocalFolder(folder)
+
+    def view(self) -> LocalCluster:
+        return LocalCluster(self.folder.root, monotonic=self.clock.monotonic)
+
+    def install(self) -> None:
+        install(self.folder)
+
+    def delete(self, name: DocumentName) -> None:
+        self.folder.document(name).unlink()
+
+    def give_lease(self, holder: str | None) -> None:
+        if holder is None:
+            self.folder.lease.unlink()
+        else:
+            lease = json.loads(self.folder.lease.read_text())
+            self.folder.lease.write_text(json.dumps(lease | {"holder": holder, "renewed": "now"}))
+
+    def events(self) -> list[tuple[str, str, str]]:
+        lines = map(json.loads, self.folder.events.read_text().splitlines())
+        return [(line["type"], line["reason"], line["message"]) for line in lines]
 
 
 class KubeWorld:

@@ -24,6 +24,7 @@ something to do, and never quotes a user's data or a secret.
      ├─ NotInstalled             there is no installation of that name in that place
      ├─ TimedOut                 what was waited for has not happened in time
      ├─ RolloutAborted           a rollout that was waited for was aborted
+     ├─ RequestRefused           the controller will not do what was asked for
      ├─ Conflict                 a document was changed by somebody else meanwhile
      └─ Unavailable              something outside does not answer; trying again may help
          └─ AccessDenied         ... it answers, and refuses our credentials
@@ -160,6 +161,12 @@ class RolloutAborted(SlipwayError):
     """A rollout that was waited for was aborted; the message says why."""
 
     reason = "Aborted"
+
+
+class RequestRefused(SlipwayError):
+    """The controller will not do what was asked for; the message is its sentence."""
+
+    reason = "RequestRefused"
 
 
 class Conflict(SlipwayError):

@@ -1,11 +1,11 @@
-"""What every Cluster promises: in memory, over a real API server, on the cluster of `make up`."""
+"""What every Cluster promises: in memory, in a folder, over a real API server, on kind."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from tests.cluster_worlds import FakeWorld, World
+from tests.cluster_worlds import FakeWorld, LocalWorld, World
 from tests.kind_server import KindServer
 
 from slipway.cluster.leader import LedCluster
@@ -19,6 +19,7 @@ FILLING = Filling(lock='{"schema": 1}', run_id="b" * 32, uri="s3://bucket/1", di
 @pytest.fixture(
     params=[
         "memory",
+        "local",
         pytest.param("api-server", marks=pytest.mark.platform),
         pytest.param("kind", marks=[pytest.mark.platform, pytest.mark.xdist_group("kind")]),
     ]
@@ -26,6 +27,8 @@ FILLING = Filling(lock='{"schema": 1}', run_id="b" * 32, uri="s3://bucket/1", di
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "memory":
         yield FakeWorld()
+    elif request.param == "local":
+        yield LocalWorld(request.getfixturevalue("tmp_path"))
     elif request.param == "api-server":
         yield request.getfixturevalue("kube_world")
     else:
@@ -85,7 +88,7 @@ def test_the_same_again_is_no_change(cluster: Cluster) -> None:
 
 def test_there_is_no_workload_without_a_chart(cluster: Cluster) -> None:
     assert [cluster.workload(part) for part in (*SLOTS, "router")] == [None] * 3
-    with pytest.raises(Unavailable, match="is the chart installed"):
+    with pytest.raises(Unavailable, match=r"is the chart installed|`slipway local up` makes it"):
         cluster.fill("blue", FILLING, 1)
 
 

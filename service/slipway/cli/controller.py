@@ -13,7 +13,7 @@ import structlog
 import typer
 
 from slipway import logs
-from slipway.cli.cluster_options import Context, Kubeconfig, Name, Namespace, cluster_of
+from slipway.cli.cluster_options import Context, Kubeconfig, Local, Name, Namespace, cluster_of
 from slipway.clients.scrape import Scraper
 from slipway.cluster.leader import LedCluster
 from slipway.cluster.protocol import Cluster
@@ -34,6 +34,7 @@ def controller(
     name: Name = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
+    local: Local = None,
     port: Annotated[
         int | None, typer.Option(help="The port of /status and /metrics [9699].")
     ] = None,
@@ -46,7 +47,7 @@ def controller(
         ControllerSettings, namespace=namespace, fullname=name, controller_port=port
     )
     logs.configure(settings.log_level)
-    cluster = cluster_of(settings, context, kubeconfig)
+    cluster = cluster_of(settings, context, kubeconfig, local)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -23,7 +23,16 @@ VERBS = {
     "router": "slipway.cli.router:router",
     "controller": "slipway.cli.controller:controller",
     "status": "slipway.cli.status:status",
+    "explain": "slipway.cli.explain:explain",
+    "history": "slipway.cli.history:history",
     "set-model": "slipway.cli.set_model:set_model",
+    "promote": "slipway.cli.requests:promote",
+    "pause": "slipway.cli.requests:pause",
+    "resume": "slipway.cli.requests:resume",
+    "abort": "slipway.cli.requests:abort",
+    "retry": "slipway.cli.requests:retry",
+    "rollback": "slipway.cli.requests:rollback",
+    "local": "slipway.cli.local:app",
     "simulate": "slipway.cli.simulate:simulate_rollouts",
     "train": "slipway.cli.train:train",
     "smoke": "slipway.cli.smoke:smoke",
@@ -35,7 +44,16 @@ SUMMARIES = {
     "router": "Route requests to the slots by the routing table.",
     "controller": "Follow the desired model: fill slots, move traffic, say why.",
     "status": "Show the rollout: what serves, what is tried, why it does not move.",
+    "explain": "Say in whole sentences why the rollout is where it is, and what can be done.",
+    "history": "Show every decision, by machine or person, with its figures.",
     "set-model": "Name the model that is wanted from now on.",
+    "promote": "Go on one step with the candidate.",
+    "pause": "Hold the rollout where it is.",
+    "resume": "Let a paused rollout go on.",
+    "abort": "Take all traffic from the candidate, and refuse it.",
+    "retry": "Try the wanted model again, also where it was refused.",
+    "rollback": "Give all traffic back to the version before.",
+    "local": "Run a whole installation as processes on this machine.",
     "simulate": "Simulate rollouts: what a policy needs and how often it is wrong.",
     "train": "Train and register the example ride models.",
     "smoke": "Send a few requests to a running service and check the answers.",
@@ -57,8 +75,11 @@ class LazyVerbs(typer.core.TyperGroup):
         if cmd_name not in VERBS:
             return None
         module, _, function = VERBS[cmd_name].partition(":")
+        found = getattr(importlib.import_module(module), function)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
         verb = typer.Typer(add_completion=False, rich_markup_mode=None)
-        verb.command(name=cmd_name)(getattr(importlib.import_module(module), function))
+        verb.command(name=cmd_name)(found)
         return typer.main.get_command(verb)
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:

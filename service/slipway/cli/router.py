@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from slipway import logs
-from slipway.cli.cluster_options import cluster_of
+from slipway.cli.cluster_options import Local, cluster_of
 from slipway.router.agent import serve
 from slipway.settings import RouterSettings, read_settings
 
@@ -22,6 +22,7 @@ def router(
     folder: Annotated[
         Path | None, typer.Option("--dir", help="Where nginx keeps its files and sockets.")
     ] = None,
+    local: Local = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
     """Route requests to the slots by the routing table; needs nginx."""
@@ -34,4 +35,4 @@ def router(
         log_level=log_level,
     )
     logs.configure(settings.log_level)
-    serve(settings, cluster_of(settings, None, None))
+    serve(settings, cluster_of(settings, local=local))

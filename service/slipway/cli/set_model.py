@@ -10,16 +10,16 @@ import typer
 from slipway.cli.cluster_options import (
     Context,
     Kubeconfig,
+    Local,
     Name,
     Namespace,
     Timeout,
     Wait,
-    cluster_of,
+    find_installation,
 )
 from slipway.cli.status import wait_and_tell
 from slipway.logs import configure_cli
 from slipway.rollout.remote import write_desired
-from slipway.settings import ClusterSettings, read_settings
 
 
 def set_model(
@@ -33,6 +33,7 @@ def set_model(
     name: Name = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
+    local: Local = None,
     wait: Wait = False,
     timeout: Timeout = 600.0,
 ) -> None:
@@ -43,9 +44,8 @@ def set_model(
     traffic, 3 it leads nowhere, 4 not in time, 5 aborted.
     """
     configure_cli()
-    settings = read_settings(ClusterSettings, namespace=namespace, fullname=name)
-    cluster = cluster_of(settings, context, kubeconfig)
+    cluster, called = find_installation(namespace, name, context, kubeconfig, local)
     desired = write_desired(cluster, model, datetime.now(UTC))
-    typer.echo(f"{settings.fullname}: {desired.reference} is wanted", err=True)
+    typer.echo(f"{called}: {desired.reference} is wanted", err=True)
     if wait:
         wait_and_tell(cluster, timeout)

@@ -14,17 +14,18 @@ import yaml
 from slipway.cli.cluster_options import (
     Context,
     Kubeconfig,
+    Local,
     Name,
     Namespace,
     Timeout,
     Wait,
-    cluster_of,
+    find_installation,
 )
-from slipway.cluster.kube import KubeCluster
+from slipway.cli.watch import watch
+from slipway.cluster.protocol import Installation
 from slipway.logs import configure_cli
-from slipway.rollout.remote import read_status, wait_for_rest
+from slipway.rollout.remote import Waiting, read_status, wait_for_rest
 from slipway.rollout.status import ReleaseStatus, Status
-from slipway.settings import ClusterSettings, read_settings
 
 
 class Output(StrEnum):
@@ -41,9 +42,13 @@ def status(
     name: Name = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
+    local: Local = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="text, wide (with digests), json or yaml.")
     ] = Output.TEXT,
+    watched: Annotated[
+        bool, typer.Option("--watch", "-w", help="Show it live until Ctrl-C.")
+    ] = False,
     wait: Wait = False,
     timeout: Timeout = 600.0,
 ) -> None:
@@ -53,27 +58,30 @@ def status(
     nowhere, 4 not in time, 5 aborted.
     """
     configure_cli()
-    settings = read_settings(ClusterSettings, namespace=namespace, fullname=name)
-    cluster = cluster_of(settings, context, kubeconfig)
-    found = wait_and_tell(cluster, timeout) if wait else _look(cluster)
+    cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
+    if watched:
+        watch(lambda: look(cluster))
+        return
+    found = wait_and_tell(cluster, timeout) if wait else look(cluster)
     typer.echo(shown(found, output), nl=False)
 
 
-def wait_and_tell(cluster: KubeCluster, seconds: float) -> Status:
+def wait_and_tell(cluster: Installation, seconds: float) -> Status:
     """Wait for the desired model to have all traffic; each change is a line on stderr."""
     last = ""
 
     def tell(found: Status) -> None:
         nonlocal last
-        line = _progress(found)
+        line = progress(found)
         if line != last:
             typer.echo(line, err=True)
         last = line
 
-    return wait_for_rest(lambda: _look(cluster), seconds, tell)
+    return wait_for_rest(Waiting(lambda: look(cluster), seconds, tell))
 
 
-def _look(cluster: KubeCluster) -> Status:
+def look(cluster: Installation) -> Status:
+    """The rollout as it is now, with the controller's own word where that can be had."""
     return read_status(cluster, datetime.now(UTC), cluster.live_status())
 
 
@@ -87,7 +95,8 @@ def shown(found: Status, output: Output) -> str:
     return "".join(lines)
 
 
-def _progress(found: Status) -> str:
+def progress(found: Status) -> str:
+    """One line for people who wait."""
     parts = [_phase(found), *(_pods(slot, found) for slot in found.slots)]
     if found.condition:
         parts.append(f"{found.condition.reason}: {found.condition.message}")
@@ -98,7 +107,7 @@ def _rows(found: Status, *, wide: bool) -> Iterator[tuple[str, str]]:
     yield "phase", _phase(found)
     wanted = found.desired.reference or "no model is named yet"
     waits = "" if found.desired.taken_up or not found.desired.reference else " (not taken up yet)"
-    yield "wanted", wanted + waits
+    yield "wanted", wanted + (" (refused)" if found.desired.refused else waits)
     yield "stable", _release(found.stable, wide) or "none"
     if found.spare:
         yield found.spare.role, _release(found.spare, wide)

@@ -166,15 +166,9 @@ class KubeCluster:
         )
 
     def _fill_document(self, slot: SlotName, filling: Filling) -> None:
-        data = {
-            "MODEL_RUN_ID": filling.run_id,
-            "MODEL_URI": filling.uri,
-            "MODEL_DIGEST": filling.digest,
-            "release.json": filling.lock,
-        }
         known = self.read(slot) or Document(slot)
-        if dict(known.data) != data:
-            self.write(Document(slot, data, known.annotations, known.version))
+        if dict(known.data) != filling.data:
+            self.write(Document(slot, filling.data, known.annotations, known.version))
 
     def _lease_body(self, name: str, found: Json, wanted: Record, record: Record) -> Json:
         now = self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")

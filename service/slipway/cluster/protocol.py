@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 SlotName = Literal["blue", "green"]
 SLOTS: tuple[SlotName, SlotName] = ("blue", "green")
@@ -73,6 +73,16 @@ class Filling:
     uri: str
     digest: str
 
+    @property
+    def data(self) -> dict[str, str]:
+        """What the slot's document holds."""
+        return {
+            "MODEL_RUN_ID": self.run_id,
+            "MODEL_URI": self.uri,
+            "MODEL_DIGEST": self.digest,
+            "release.json": self.lock,
+        }
+
 
 @dataclass(frozen=True)
 class Event:
@@ -109,3 +119,10 @@ class Cluster(Protocol):
 
     def record(self, event: Event) -> None:
         """Tell people; best effort, never raises for a cluster that does not take it."""
+
+
+class Installation(Cluster, Protocol):
+    """A Cluster that verbs talk to: they may ask the controller itself, too."""
+
+    def live_status(self) -> dict[str, Any] | None:
+        """What the controller itself says at this moment; None where it cannot be reached."""

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from slipway.errors import ModelFailed, SlipwayError
+from slipway.examples.demo_rollout import installation, missing_nginx, roll_out_and_back
 from slipway.examples.synthetic import Recipe, write_month
 from slipway.examples.tracking_server import answers, end, free_port, tracking_server
 from slipway.logs import configure_cli
@@ -30,6 +31,8 @@ NAME = "ride-duration"
 MONTH = Recipe("green", 2021, 3, rows=60_000)
 RIDE = {"PULocationID": 10, "DOLocationID": 50, "trip_distance": 40}
 READY_SECONDS = 60.0
+# Self-test, then all traffic: the gates of the other presets need minutes of requests.
+POLICY = "fast"
 SHOWN_METRICS = (f"{REQUESTS}_total", RELEASE_INFO, f"{SECONDS}_count")
 
 console = Console(highlight=False)
@@ -73,6 +76,24 @@ class Demo:
             f"Version 1 said {first['duration']:.2f} minutes, version 2 {second['duration']:.2f}. "
             "Each answer names the run that it comes from."
         )
+        self.roll_out()
+
+    def roll_out(self) -> None:
+        """The second half, where there is nginx."""
+        step("Exchange it under load", "two slots behind a router; no request may fail")
+        if missing := missing_nginx():
+            console.print(f"  [yellow]This part is left out: {missing}[/yellow]", soft_wrap=True)
+            return
+        folder = str(self._folder / "local")
+        up = ["local", "up", folder, "--model", f"models:/{NAME}/1", "--policy", POLICY]
+        show(["slipway", *up])
+        with installation(self._slipway(up), self._folder, self._environment) as port:
+
+            def run(*arguments: str) -> None:
+                self.run(*arguments, "--local", folder)
+
+            roll_out_and_back(port, run, say, f"models:/{NAME}/2")
+            run("history")
 
     def run(self, *arguments: str) -> None:
         """A verb of ours, shown and run; its output goes straight to the terminal."""
@@ -160,7 +181,8 @@ def main() -> int:
     console.print(
         Panel(
             "Slipway on this machine alone: a tracking server, two versions of a model, a service, "
-            "a month scored. No Docker, no cluster; all of it is gone at the end.",
+            "a month scored, a rollout under load and back. No Docker, no cluster; all of it is "
+            "gone at the end.",
             title="slipway demo",
         )
     )
@@ -178,6 +200,7 @@ def main() -> int:
         f"\nDone in {time.monotonic() - began:.0f} s, and everything is stopped. Next:\n"
         "  slipway train --help     your own months of rides, forests, tips\n"
         "  slipway serve --help     all settings of the service\n"
+        "  slipway local up --help  an installation of your own on this machine\n"
         "  make test                what is promised, shown"
     )
     return 0

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from slipway.cluster.protocol import SLOTS, Cluster, Document, DocumentName
@@ -16,6 +17,7 @@ from slipway.errors import (
     Conflict,
     InvalidConfig,
     NotInstalled,
+    RequestRefused,
     RolloutAborted,
     SlipwayError,
     TimedOut,
@@ -24,6 +26,7 @@ from slipway.errors import (
 )
 from slipway.models.reference import RunModel, parse_reference
 from slipway.rollout.snapshot import Desired, Newer, Request, SlotView, Snapshot
+from slipway.rollout.state import Answered
 from slipway.rollout.state_document import read_state
 from slipway.rollout.status import Status, outcome_of, status_of, with_live
 from slipway.rollout.wishes import (
@@ -39,12 +42,20 @@ TRIES = 5
 POLL = 1.0
 # The controller looks every 2 s; until then a condition is about what was wanted before.
 GRACE = 10.0
+REFUSED = "the wanted version is refused; `slipway retry` or `set-model` asks for it again"
 
 
 def read_status(cluster: Cluster, now: datetime, live: object = None) -> Status:
     """The rollout as the documents and the slots' pods tell it; raises NotInstalled.
 
     `live` is the controller's own /status, if it was had.
+    """
+    return with_live(status_of(read_snapshot(cluster, now)), live)
+
+
+def read_snapshot(cluster: Cluster, now: datetime) -> Snapshot:
+    """What the documents and the slots' pods tell; raises NotInstalled, and InvalidConfig for a
+    state that only a newer Slipway can read.
     """
     state, model = cluster.read("state"), cluster.read("model")
     if state is None and model is None:
@@ -53,8 +64,7 @@ def read_status(cluster: Cluster, now: datetime, live: object = None) -> Status:
     if isinstance(stored, Newer):
         raise InvalidConfig(f"the state has the newer schema {stored.schema}; update this slipway")
     slots = {slot: SlotView(None, cluster.workload(slot)) for slot in SLOTS}
-    snapshot = Snapshot(now=now, stored=stored, desired=read_desired(model), slots=slots)
-    return with_live(status_of(snapshot), live)
+    return Snapshot(now=now, stored=stored, desired=read_desired(model), slots=slots)
 
 
 def write_desired(cluster: Cluster, reference: str, now: datetime) -> Desired:
@@ -91,41 +101,73 @@ def write_request(cluster: Cluster, request: Request) -> None:
     _update(cluster, "control", change)
 
 
-def wait_for_rest(
-    look: Callable[[], Status],
-    seconds: float,
-    tell: Callable[[Status], None],
-    *,
-    monotonic: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Status:
-    """Until the desired reference has all traffic; `tell` sees each status.
+@dataclass(frozen=True)
+class Waiting:
+    """Looks at a rollout again and again, for `seconds` at most; `tell` sees each status."""
+
+    look: Callable[[], Status]
+    seconds: float
+    tell: Callable[[Status], None] = lambda _: None
+    poll: float = POLL
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def wait_for_rest(waiting: Waiting) -> Status:
+    """Until the desired reference has all traffic.
 
     Raises RolloutAborted, Unresolvable if the reference cannot be taken up as it stands, TimedOut.
     A cluster that does not answer for a while is waited for as well.
     """
-    began = monotonic()
+    return _wait(waiting, _is_over)
+
+
+def wait_for_answer(waiting: Waiting, request: Request) -> Answered:
+    """What the controller says of a request; raises RequestRefused with its sentence, TimedOut."""
+
+    def is_answered(status: Status, _waited: float) -> bool:
+        return status.answered is not None and status.answered.id == request.id
+
+    answered = _wait(waiting, is_answered, "no controller has answered; does one run?").answered
+    if answered is None or not answered.accepted:
+        raise RequestRefused(answered.message if answered else "it is gone")
+    return answered
+
+
+def wait_for_release(waiting: Waiting, digest: str) -> Status:
+    """Until this release has all traffic in every router; raises TimedOut."""
+
+    def has_all(status: Status, _waited: float) -> bool:
+        behind = any(router.loaded_epoch != status.epoch for router in status.routers)
+        serves = status.stable is not None and status.stable.digest == digest
+        return serves and not status.weight and not behind
+
+    return _wait(waiting, has_all)
+
+
+def _wait(waiting: Waiting, is_over: Callable[[Status, float], bool], late: str = "") -> Status:
+    began = waiting.monotonic()
     last: SlipwayError | None = None
     while True:
-        waited = monotonic() - began
+        waited = waiting.monotonic() - began
         try:
-            status = look()
+            status = waiting.look()
             last = None
-            tell(status)
-            if _is_over(status, waited):
+            waiting.tell(status)
+            if is_over(status, waited):
                 return status
         except Unavailable as error:
             last = error
-        if waited >= seconds:
-            raise TimedOut(_late(seconds, last, None if last else status))
-        sleep(min(POLL, max(seconds - waited, 0.0)))
+        if waited >= waiting.seconds:
+            raise TimedOut(late or _late(waiting.seconds, last, None if last else status))
+        waiting.sleep(min(waiting.poll, max(waiting.seconds - waited, 0.0)))
 
 
 def _is_over(status: Status, waited: float) -> bool:
     outcome = outcome_of(status)
     why = status.condition.message if status.condition else status.desired.problem
     if outcome == "aborted":
-        raise RolloutAborted(why or "the rollout was aborted")
+        raise RolloutAborted(why or REFUSED)
     if outcome == "unusable" and (status.desired.problem or waited >= GRACE):
         raise Unresolvable(status.desired.problem or why)
     return outcome == "done"
@@ -151,5 +193,6 @@ def _update(
 
 def _nothing_here() -> NotInstalled:
     return NotInstalled(
-        "there is no such installation here; install the chart, or name it by --namespace, --name"
+        "there is no such installation here; install the chart, or name it by --namespace, --name, "
+        "or --local"
     )

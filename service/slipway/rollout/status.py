@@ -55,10 +55,14 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DesiredStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What people want; `taken_up` once the controller has acted upon this writing of it."""
+    """What people want; `taken_up` once the controller has acted upon this writing of it.
+
+    `refused`: it was left by `rollback` or `abort`, or failed, and is not tried again as it stands.
+    """
 
     reference: str
     taken_up: bool
+    refused: bool
     problem: str
 
 
@@ -145,6 +149,8 @@ def outcome_of(status: Status) -> Outcome:
         if status.condition and status.condition.reason in _UNUSABLE:
             return "unusable"
         return "waiting" if status.desired.reference else "done"
+    if status.phase == "idle" and status.desired.refused:
+        return "aborted"
     if status.phase in ("idle", "promoted"):
         behind = any(router.loaded_epoch != status.epoch for router in status.routers)
         return "waiting" if behind else "done"
@@ -162,9 +168,11 @@ def _unreadable(snapshot: Snapshot) -> Condition | None:
 def _desired(snapshot: Snapshot, state: State) -> DesiredStatus:
     desired = snapshot.desired
     known = state.desired
+    taken_up = known is not None and bool(desired.reference) and known.mark == desired.mark
     return DesiredStatus(
         reference=desired.reference,
-        taken_up=known is not None and bool(desired.reference) and known.mark == desired.mark,
+        taken_up=taken_up,
+        refused=taken_up and known is not None and known.digest in state.refused,
         problem=desired.problem.message if desired.problem else "",
     )
 

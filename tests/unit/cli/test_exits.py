@@ -21,6 +21,7 @@ from slipway.cli.exits import exit_code
         (errors.NotInstalled("x"), 3),
         (errors.TimedOut("x"), 4),
         (errors.RolloutAborted("x"), 5),
+        (errors.RequestRefused("x"), 1),
         (errors.Conflict("x"), 75),
         (errors.Unavailable("x"), 75),
         (errors.AccessDenied("x"), 1),

@@ -31,7 +31,9 @@ def test_every_verb_shows_its_help(verb: str) -> None:
     assert verb in shown.stdout
 
 
-@pytest.mark.parametrize("verb", ["", "smoke", "router", "status", "set-model"])
+@pytest.mark.parametrize(
+    "verb", ["", "smoke", "router", "status", "set-model", "rollback", "local"]
+)
 def test_a_light_verb_does_not_wait_for_heavy_libraries(verb: str) -> None:
     imported = run(*filter(None, [verb]), "--help").stderr
     names = {line.rpartition("|")[2].strip() for line in imported.splitlines()}

@@ -23,6 +23,7 @@ from slipway.errors import (
 from slipway.rollout.admin import answers
 from slipway.rollout.remote import (
     TRIES,
+    Waiting,
     read_status,
     wait_for_rest,
     write_desired,
@@ -49,10 +50,13 @@ def live(place: ControllerPlace) -> object:
 
 def wait(place: ControllerPlace, seconds: float = 100.0) -> Status:
     """Wait as a verb does, while the controller works on."""
-    return wait_for_rest(
+    return wait_for_rest(waiting(place, seconds))
+
+
+def waiting(place: ControllerPlace, seconds: float = 100.0) -> Waiting:
+    return Waiting(
         lambda: read_status(place.view(), place.clock.now(), live(place)),
         seconds,
-        lambda _: None,
         monotonic=place.clock.monotonic,
         sleep=lambda _: place.tick(),
     )
@@ -197,9 +201,8 @@ def test_a_cluster_that_is_away_for_a_while_is_waited_for(place: ControllerPlace
 
     sleeps: list[float] = []
     told: list[Status] = []
-    assert wait_for_rest(
-        look, 60, told.append, monotonic=place.clock.monotonic, sleep=sleeps.append
-    ).phase == "idle"  # fmt: skip
+    patient = Waiting(look, 60, told.append, monotonic=place.clock.monotonic, sleep=sleeps.append)
+    assert wait_for_rest(patient).phase == "idle"
     assert (len(sleeps), len(told)) == (2, 1)
 
 

@@ -34,6 +34,7 @@ TABLE: dict[type[errors.SlipwayError], tuple[int, str, int]] = {
     errors.NotInstalled: (500, "Internal error", 3),
     errors.TimedOut: (500, "Internal error", 4),
     errors.RolloutAborted: (500, "Internal error", 5),
+    errors.RequestRefused: (500, "Internal error", 1),
     errors.Conflict: (500, "Internal error", 75),
     errors.Unavailable: (503, "A service behind this one is not available", 75),
     errors.AccessDenied: (503, "A service behind this one is not available", 1),

@@ -1,0 +1,118 @@
+"""`slipway status --watch`: the rollout live on a terminal, or as lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from slipway.errors import Unavailable
+from slipway.rollout.status import Status
+from slipway.rollout.verdict import Outcome, Verdict
+
+POLL = 1.0
+WIDTH = 40
+RECENT = 5
+COLOURS = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.UNKNOWN: "yellow"}
+
+
+def watch(look: Callable[[], Status], console: Console | None = None) -> None:
+    """Show what `look` gives, again and again, until Ctrl-C; a cluster that is away is said."""
+    shown = console or Console()
+    try:
+        with Live(console=shown, auto_refresh=False, screen=shown.is_terminal) as live:
+            while True:
+                live.update(_looked(look), refresh=True)
+                time.sleep(POLL)
+    except KeyboardInterrupt:
+        return
+
+
+def _looked(look: Callable[[], Status]) -> RenderableType:
+    try:
+        return picture(look())
+    except Unavailable as error:
+        return Panel(Text(error.message, "red"), title="no answer")
+
+
+def picture(found: Status) -> RenderableType:
+    """One status as what a terminal shows: weights, phase, gates against limits, what happened."""
+    parts: list[RenderableType] = [_heading(found), _weights(found)]
+    if found.gates:
+        parts.append(_gates(found))
+    parts.append(_events(found))
+    return Panel(Group(*parts), title="slipway", subtitle=f"table {found.epoch}, {found.preset}")
+
+
+def _heading(found: Status) -> Text:
+    step = f", step {found.step} of {found.steps}" if found.step else ""
+    paused = ", paused" if found.paused else ""
+    text = Text(f"{found.phase}{step}{paused}\n", "bold")
+    text.append(f"wanted: {found.desired.reference or 'no model is named yet'}\n", "dim")
+    if found.condition:
+        text.append(f"{found.condition.reason}: {found.condition.message}\n", "yellow")
+    if found.why and not (found.condition and found.why == found.condition.message):
+        text.append(f"{found.why}\n", "yellow")
+    return text
+
+
+def _weights(found: Status) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    candidate = found.weight if found.spare and found.spare.role == "candidate" else 0
+    for release, weight in ((found.stable, 10_000 - candidate), (found.spare, candidate)):
+        if release is None:
+            continue
+        slot = found.slots.get(str(release.slot))
+        pods = f"{slot.ready}/{slot.replicas} ready" if slot else ""
+        full = round(weight * WIDTH / 10_000)
+        bar = Text("█" * full, "cyan") + Text("░" * (WIDTH - full), "dim")
+        share = f"{weight / 100:g} %"
+        table.add_row(release.role, release.version[:12], str(release.slot or ""), bar, share, pods)
+    return table
+
+
+def _gates(found: Status) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("gate", "", "interval against ┃limit", "n", ""):
+        table.add_column(title)
+    for gate in found.gates:
+        needed = f"/{gate.needed}" if gate.needed else ""
+        outcome = Text(gate.outcome.value, COLOURS[gate.outcome] if gate.decides else "dim")
+        samples = f"{gate.samples}{needed}"
+        table.add_row(gate.gate, outcome, interval(gate), samples, Text(gate.sentence, "dim"))
+    return table
+
+
+def interval(gate: Verdict, width: int = WIDTH) -> str:
+    """An interval with its estimate and limit on a scale that holds 0 and all of them.
+
+    `●` is the estimate, `━` the interval, `┃` the limit; an end that is not known is left open.
+    """
+    known = [v for v in (gate.lower, gate.upper, gate.estimate, gate.limit) if v is not None]
+    if not known:
+        return " " * width
+    low, high = min(0.0, *known), max(0.0, *known)
+    span = (high - low) or 1.0
+
+    def column(value: float) -> int:
+        return round((value - low) / span * (width - 1))
+
+    cells = ["·"] * width
+    if gate.lower is not None or gate.upper is not None:
+        first = column(low if gate.lower is None else gate.lower)
+        last = column(high if gate.upper is None else gate.upper)
+        cells[first : last + 1] = "━" * (last + 1 - first)
+    for value, mark in ((gate.limit, "┃"), (gate.estimate, "●")):
+        if value is not None:
+            cells[column(value)] = mark
+    return "".join(cells)
+
+
+def _events(found: Status) -> Text:
+    lines = [f"{entry.at}  {entry.reason}: {entry.message}" for entry in found.history[-RECENT:]]
+    return Text("\n".join(["", *lines]), "dim")
