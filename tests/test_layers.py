@@ -105,6 +105,7 @@ PURE = [
     "router/choice.py",
     "router/front_conf.py",
     "router/nginx_conf.py",
+    "router/pairs.py",
     "router/route_conf.py",
     "router/table.py",
     "router/wanted.py",
