@@ -55,6 +55,25 @@ def _replaced(value: Any) -> Callable[[Features], Any]:
     return answer
 
 
+def _scattered(features: Features) -> list[float]:
+    """A number from 0 to 1 for each ride, the same in every process and of no pattern."""
+    return [ride["trip_distance"] * 7919.77 % 1.0 for ride in features]
+
+
+def _fails_a_fifth(features: Features) -> Any:
+    if min(_scattered(features)) < 0.2:
+        raise ValueError("one of those rides")
+    return _minutes(features)
+
+
+def _after(seconds: float) -> Callable[[Features], Any]:
+    def answer(features: Features) -> Any:
+        time.sleep(seconds)
+        return _minutes(features)
+
+    return answer
+
+
 MODELS: dict[str, Callable[[Features], Any]] = {
     "good": _minutes,
     "raises": _raises,
@@ -67,19 +86,32 @@ MODELS: dict[str, Callable[[Features], Any]] = {
     "too many": _when_cursed(lambda features: [1.0] * (len(features) + 1)),
     "a scalar": _when_cursed(lambda _features: 12.5),
     "two columns": _when_cursed(lambda features: [[1.0, 2.0]] * len(features)),
+    # Those of the rollout's stories.
+    "x 1.3": lambda features: 1.3 * _minutes(features),
+    "2 % higher": lambda features: 1.02 * _minutes(features),
+    "constant": lambda features: np.full(len(features), 20.0),
+    "permuted": lambda features: 40.0 * np.array(_scattered(features)),
+    "fails a fifth": _fails_a_fifth,
+    "answers NaN": lambda features: np.full(len(features), np.nan),
+    "20 ms": _after(0.02),
+    "60 ms": _after(0.06),
     "complex": _when_cursed(_replaced(1j)),
 }
 
 
 def loaded(
-    kind: str = "good", *, run_id: str | None = RUN_ID, buckets: Sequence[float] = (5.0, 50.0)
+    kind: str = "good",
+    *,
+    run_id: str | None = RUN_ID,
+    buckets: Sequence[float] = (5.0, 50.0),
+    digest: str = DIGEST,
 ) -> Loaded:
     """A release of `rides` whose model is one of MODELS."""
     use_case = Rides()
     release = Release(
         reference="stub",
         uri="stub",
-        digest=DIGEST,
+        digest=digest,
         size=1,
         flavor="sklearn",
         serialization="skops",
@@ -93,8 +125,8 @@ def loaded(
     return Loaded(release, model_file, Scorer(use_case, MODELS[kind]))
 
 
-def obtain(kind: str) -> Loaded:
+def obtain(kind: str, digest: str = DIGEST) -> Loaded:
     """The same, or the failure to load that `kind` names."""
     if kind == "cannot be loaded":
         raise ModelFailed("the model cannot be loaded: EOFError")
-    return loaded(kind)
+    return loaded(kind, digest=digest)

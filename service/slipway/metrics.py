@@ -44,6 +44,8 @@ ROUTER_FALLBACKS = "slipway_router_fallbacks"
 ROUTER_PAIRS = "slipway_router_pairs"
 ROUTER_SHADOW_DROPPED = "slipway_router_shadow_dropped"
 ROUTER_LOADED_EPOCH = "slipway_router_loaded_epoch"
+# prometheus-client's own.
+PROCESS_START = "process_start_time_seconds"
 
 # For a release without a reference sample: 1, 2, 5 to 5,000.
 DEFAULT_PREDICTION_BUCKETS = tuple(digit * 10.0**power for power in range(4) for digit in (1, 2, 5))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from slipway.router.access_log import Answer
+from slipway.router.table import is_failure
 
 Failed = Literal["none", "live", "shadow", "both"]
 
@@ -43,8 +44,3 @@ def _failed(live: Answer, copy: Answer) -> Failed:
     if is_failure(live.code):
         return "both" if is_failure(copy.code) else "live"
     return "shadow" if is_failure(copy.code) else "none"
-
-
-def is_failure(code: str) -> bool:
-    """Whether a status code is one that a candidate is blamed for: 422, and all of 500 and more."""
-    return code == "422" or code >= "500"
