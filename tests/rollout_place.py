@@ -30,6 +30,7 @@ from slipway.cluster.leader import LedCluster
 from slipway.cluster.protocol import SLOTS, Pod, SlotName, Workload
 from slipway.metrics import ControllerMetrics
 from slipway.rollout.loop import Loop
+from slipway.rollout.measures import Window
 from slipway.rollout.measuring import Measuring
 from slipway.rollout.observe import ROUTING_KEY, Observer
 from slipway.rollout.remote import write_desired, write_request
@@ -96,7 +97,7 @@ class RolloutPlace:
 
     def load(self, **options: Any) -> Load:
         """Rides of many distances through the router."""
-        options = {"rate": RATE} | options
+        options = {"rate": RATE, "clients": 12} | options
         return Load(self.router.port, limit=MOST_REQUESTS, request=varied, **options)
 
     def want(self, name: str) -> None:
@@ -133,6 +134,12 @@ class RolloutPlace:
         assert report.seen is not None
         return status_of(report.seen.snapshot, report.decision)
 
+    @property
+    def window(self) -> Window | None:
+        """What the last decision looked at."""
+        seen = self.loop.report.seen
+        return seen.snapshot.window if seen else None
+
     def reasons(self) -> list[str]:
         """What happened to the second release, in the words of the history."""
         return [entry.reason for entry in self.state.history[self.known :]]
@@ -167,7 +174,11 @@ def rolling(stable: str, candidate: str, policy: str = "preset: test") -> Iterat
         for slot, name, kind in (("blue", "a", stable), ("green", "b", candidate)):
             digest = release(name).digest
             pods[digest] = stack.enter_context(
-                serving(command=stub(kind, digest), environment={"SLIPWAY_SLOT": slot}, ready=False)
+                serving(
+                    command=stub(kind, digest),
+                    environment={"SLIPWAY_SLOT": slot, "SLIPWAY_THREADS": "16"},
+                    ready=False,
+                )
             )
         router = stack.enter_context(routing(ready=False))
         for pod in pods.values():
