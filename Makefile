@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# A machine of two cores is full with one thing.
+.NOTPARALLEL:
 
 PYTHON ?= python3
 # Tests wait for processes more than they compute, so more of them than cores.
@@ -66,22 +68,25 @@ lint: .venv/.installed ## Check style and types.
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 
+# Quick ones first. Those of the cluster follow on a cluster that fits, made where there is none.
 .PHONY: test
-test: env nginx lint ## Run all tests, after setting up what they need.
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+test: quick e2e ## Run all tests, after setting up what they need.
+
+.PHONY: quick
+quick: env nginx lint ## The tests that need no cluster.
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not platform"
+
+# What changes the cluster is one group, which one worker runs.
+.PHONY: e2e
+e2e: up ## The tests that need the cluster, on one that it brings up.
+	@export KUBECONFIG=$(CURDIR)/.slipway/kubeconfig
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m platform
 
 # REGISTRY=none builds what could be pulled; by itself it is found out.
 export REGISTRY
 .PHONY: up
 up: env ## A platform on a local Kubernetes cluster, from whatever this machine has.
 	@$(BIN)/python -m k8s.up
-
-.PHONY: e2e
-e2e: up ## The tests that need the cluster and the image of `make up`.
-	@export KUBECONFIG=$(CURDIR)/.slipway/kubeconfig
-	export TEST_IMAGE=$$($(BIN)/python -c 'from k8s.local.images import product; print(product().name)')
-	$(BIN)/python -m pytest tests/contract/test_cluster.py tests/contract/test_kube.py \
-		tests/contract/test_controller_on_kind.py tests/stories/image
 
 .PHONY: down
 down: ## Remove the cluster, and the Docker engine if `make up` started it.
@@ -92,6 +97,10 @@ LOAD_URL ?= http://127.0.0.1:9696
 load: .venv/.installed ## Two minutes of load, judged by loadtest/limits.toml (LOAD='--shape spike').
 	@$(BIN)/python -m locust -f loadtest/locustfile.py --headless --only-summary --host $(LOAD_URL) \
 		--html reports/load.html --report reports/load.json $(LOAD)
+
+.PHONY: bench
+bench: env nginx ## Measure what has a goal in milliseconds, in pairs of one run.
+	@$(BIN)/python -m loadtest.bench
 
 .PHONY: lock
 lock: .venv/.made ## Resolve the lock files anew (needs uv: pip install uv).

@@ -1,19 +1,15 @@
-"""The chart as Helm renders it: `helm template` on the chart's folder, read back as objects.
-
-Helm is looked for on the PATH and where `make up` leaves it; without it the tests are skipped.
-"""
+"""The chart as Helm renders it: `helm template` on the chart's folder, read back as objects."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+from tests.programs import program
 
 ROOT = Path(__file__).parent.parent
 CHART = ROOT / "helm" / "slipway"
@@ -22,15 +18,6 @@ RELEASE, NAMESPACE = "slipway", "ml"
 KUBERNETES = "1.34.4"
 
 Object = dict[str, Any]
-
-
-def program(name: str) -> str:
-    """A program of the cluster's tools; skips the test where it is not."""
-    cache = Path(os.environ.get("SLIPWAY_CACHE") or "~/.cache/slipway").expanduser()
-    found = shutil.which(name) or shutil.which(name, path=str(cache / "bin"))
-    if found is None:
-        pytest.skip(f"{name} is not there; `make up` builds it")
-    return found
 
 
 def helm(*arguments: str, text: str = "", **variables: str) -> subprocess.CompletedProcess[str]:

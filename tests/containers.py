@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from k8s.local.images import product
 from tests.service_process import HOST, get
 from tests.waiting import until
 
@@ -28,8 +29,8 @@ def version() -> str:
 
 
 def image_name() -> str:
-    """The image under test: TEST_IMAGE, or `slipway:VERSION` of this checkout."""
-    return os.environ.get("TEST_IMAGE") or f"slipway:{version()}"
+    """The image under test: TEST_IMAGE, or what `make up` builds of this checkout."""
+    return os.environ.get("TEST_IMAGE") or product().name
 
 
 def why_not() -> str | None:
@@ -39,7 +40,7 @@ def why_not() -> str | None:
     if docker("version", check=False).returncode:
         return "no Docker engine answers, so the image cannot be run"
     if docker("image", "inspect", image_name(), check=False).returncode:
-        return f"the Docker engine has no image {image_name()}; build it: see Dockerfile"
+        return f"the Docker engine has no image {image_name()}; `make up` builds it"
     return None
 
 

@@ -1,15 +1,13 @@
 """A real API server on 127.0.0.1: etcd and kube-apiserver as processes, without kubelet or node.
 
 Nothing runs pods here, so a test says itself what Deployments and pods look like. The binaries are
-those that the cluster's build leaves in the cache; where they are not, the tests are skipped.
+those that the cluster's build leaves in the cache; where they are not, tests are skipped.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import signal
 import ssl
 import subprocess
@@ -20,23 +18,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.programs import program
 from tests.service_process import HOST, bare_environment, free_port
 from tests.waiting import until
 
-CACHE = Path("~/.cache/slipway").expanduser()
 # Token, user, group: who may do everything, and one whom a test gives what it likes.
 USERS = {"admin": "system:masters", "somebody": "people"}
-
-
-def binary(name: str) -> str | None:
-    """A program of Kubernetes, where one of the usual places has it."""
-    if found := shutil.which(name, path=os.environ.get("KUBEBUILDER_ASSETS")) or shutil.which(name):
-        return found
-    return next((str(path) for path in CACHE.glob(f"**/bin/{name}")), None)
 
 
 class ApiServer:
@@ -183,9 +173,7 @@ class ApiServer:
 @contextlib.contextmanager
 def api_server() -> Iterator[ApiServer]:
     """An API server for some tests; skips them where there is none to start."""
-    etcd, apiserver = binary("etcd"), binary("kube-apiserver")
-    if not (etcd and apiserver):
-        pytest.skip("etcd and kube-apiserver are not there; `make up` builds them")
+    etcd, apiserver = program("etcd"), program("kube-apiserver")
     with tempfile.TemporaryDirectory() as folder:
         server = ApiServer(Path(folder), etcd, apiserver)
         try:

@@ -1,5 +1,7 @@
 """A closed-loop load on 127.0.0.1: a few clients, each asks again when it has its answer.
 
+With a `rate` they do so no oftener than that many times a second, all together.
+
 What came back is counted by phase, so a test can say what happened before, while and after it broke
 something. It ends by itself after `limit` requests; nothing is measured but counts.
 
@@ -18,6 +20,7 @@ import contextlib
 import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -83,11 +86,14 @@ class Load:
         request: Request = ride,
         fresh: Callable[[int], bool] = lambda client: client % 2 == 1,
         seen: Callable[[int, str], None] = lambda _number, _slot: None,
+        rate: float = float("inf"),
     ) -> None:
         self._port = port
         self._limit = limit
         self._request = request
         self._seen = seen
+        self._rate = rate
+        self._began = time.monotonic()
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -163,6 +169,9 @@ class Load:
 
     def _mine(self) -> Iterator[int]:
         while not self._stop.is_set() and (number := next(self._numbers)) < self._limit:
+            early = self._began + number / self._rate - time.monotonic()
+            if early > 0 and self._stop.wait(early):
+                return
             yield number
 
     def _count(self, status: int, headers: dict[str, str]) -> None:

@@ -113,9 +113,10 @@ def serving(
                     service.process.wait(10)
 
 
-def stub(kind: str) -> tuple[str, ...]:
+def stub(kind: str, *digest: str) -> tuple[str, ...]:
     """The command that serves one of the models of tests/stub_service.py."""
-    return (*GUNICORN, f"tests.stub_service:application({kind!r})")
+    given = ", ".join(map(repr, (kind, *digest)))
+    return (*GUNICORN, f"tests.stub_service:application({given})")
 
 
 def bare_environment() -> dict[str, str]:

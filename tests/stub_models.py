@@ -55,6 +55,29 @@ def _replaced(value: Any) -> Callable[[Features], Any]:
     return answer
 
 
+def _scattered(features: Features) -> list[float]:
+    """A number from 0 to 1 for each ride, the same in every process and of no pattern."""
+    return [ride["trip_distance"] * 7919.77 % 1.0 for ride in features]
+
+
+def _fails_a_fifth(features: Features) -> Any:
+    if min(_scattered(features)) < 0.2:
+        raise ValueError("one of those rides")
+    return _minutes(features)
+
+
+def _nan_for_a_fifth(features: Features) -> Any:
+    return np.where(np.array(_scattered(features)) < 0.2, np.nan, _minutes(features))
+
+
+def _taking(seconds: float, answer: Callable[[Features], Any] = _minutes) -> Any:
+    def slowly(features: Features) -> Any:
+        time.sleep(seconds)
+        return answer(features)
+
+    return slowly
+
+
 MODELS: dict[str, Callable[[Features], Any]] = {
     "good": _minutes,
     "raises": _raises,
@@ -69,17 +92,35 @@ MODELS: dict[str, Callable[[Features], Any]] = {
     "two columns": _when_cursed(lambda features: [[1.0, 2.0]] * len(features)),
     "complex": _when_cursed(_replaced(1j)),
 }
+# Those of the rollouts: on a busy machine two models of no time at all differ by chance.
+MODELS |= {
+    name: _taking(0.02, answer)
+    for name, answer in {
+        "steady": _minutes,
+        "2 % higher": lambda features: 1.02 * _minutes(features),
+        "x 1.3": lambda features: 1.3 * _minutes(features),
+        "constant": lambda features: np.full(len(features), 20.0),
+        "permuted": lambda features: 40.0 * np.array(_scattered(features)),
+        "fails a fifth": _fails_a_fifth,
+        "NaN for a fifth": _nan_for_a_fifth,
+        "3 times slower": _taking(0.04),
+    }.items()
+}
 
 
 def loaded(
-    kind: str = "good", *, run_id: str | None = RUN_ID, buckets: Sequence[float] = (5.0, 50.0)
+    kind: str = "good",
+    *,
+    run_id: str | None = RUN_ID,
+    buckets: Sequence[float] = (5.0, 50.0),
+    digest: str = DIGEST,
 ) -> Loaded:
     """A release of `rides` whose model is one of MODELS."""
     use_case = Rides()
     release = Release(
         reference="stub",
         uri="stub",
-        digest=DIGEST,
+        digest=digest,
         size=1,
         flavor="sklearn",
         serialization="skops",
@@ -93,8 +134,8 @@ def loaded(
     return Loaded(release, model_file, Scorer(use_case, MODELS[kind]))
 
 
-def obtain(kind: str) -> Loaded:
+def obtain(kind: str, digest: str = DIGEST) -> Loaded:
     """The same, or the failure to load that `kind` names."""
     if kind == "cannot be loaded":
         raise ModelFailed("the model cannot be loaded: EOFError")
-    return loaded(kind)
+    return loaded(kind, digest=digest)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.stub_models import obtain
+from tests.stub_models import DIGEST, obtain
 
 from slipway.web import wsgi
 
 
-def application(kind: str) -> wsgi.Application:
+def application(kind: str, digest: str = DIGEST) -> wsgi.Application:
     """The service, with a stub in place of the model that the environment names."""
-    return wsgi.application(lambda _settings: obtain(kind))
+    return wsgi.application(lambda _settings: obtain(kind, digest))

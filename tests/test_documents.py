@@ -83,6 +83,7 @@ def test_the_contract_names_every_metric() -> None:
         metrics.ROUTER_REQUESTS,
         metrics.ROUTER_SECONDS,
         metrics.ROUTER_FALLBACKS,
+        metrics.ROUTER_PAIRS,
         metrics.ROUTER_SHADOW_DROPPED,
         metrics.ROUTER_LOADED_EPOCH,
         metrics.ROLLOUT_WEIGHT,

@@ -41,8 +41,11 @@ DECISIONS = "slipway_decisions"
 ROUTER_REQUESTS = "slipway_router_requests"
 ROUTER_SECONDS = "slipway_router_request_seconds"
 ROUTER_FALLBACKS = "slipway_router_fallbacks"
+ROUTER_PAIRS = "slipway_router_pairs"
 ROUTER_SHADOW_DROPPED = "slipway_router_shadow_dropped"
 ROUTER_LOADED_EPOCH = "slipway_router_loaded_epoch"
+# prometheus-client's own.
+PROCESS_START = "process_start_time_seconds"
 
 # For a release without a reference sample: 1, 2, 5 to 5,000.
 DEFAULT_PREDICTION_BUCKETS = tuple(digit * 10.0**power for power in range(4) for digit in (1, 2, 5))
@@ -222,6 +225,12 @@ class RouterMetrics:
             ("reason", "outcome"),
             registry=self._registry,
         )
+        self._pairs = Counter(
+            ROUTER_PAIRS,
+            "Requests that were copied, by the copy's slot and whether one of both sides failed.",
+            (*names, "failed"),
+            registry=self._registry,
+        )
         self._dropped = Counter(
             ROUTER_SHADOW_DROPPED,
             "Copies for the shadow that were not sent, as too many were under way.",
@@ -244,6 +253,10 @@ class RouterMetrics:
         """Count a request that the candidate failed."""
         self._fallbacks.labels(reason, outcome).inc()
 
+    def paired(self, slot: str, release: str, failed: str) -> None:
+        """Count a request that was copied to a slot; `failed` is none, live, shadow or both."""
+        self._pairs.labels(slot, release, failed).inc()
+
     def dropped(self) -> None:
         """Count a copy that was not sent."""
         self._dropped.inc()
@@ -254,7 +267,7 @@ class RouterMetrics:
 
     def forget(self, release: str) -> None:
         """Drop a release's series: a router outlives many releases."""
-        for metric in (self._requests, self._seconds):
+        for metric in (self._requests, self._seconds, self._pairs):
             metric.remove_by_labels({"release": release})
 
     def expose(self) -> bytes:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from tests.chart_render import FULL, Object, named, render
 
+pytestmark = pytest.mark.platform
+
 # What a namespace's `edit` may do to what the chart's Roles speak of (Kubernetes 1.30 on).
 EDIT = {
     ("", "configmaps"): {"get", "list", "watch", "create", "update", "patch", "delete"},
@@ -105,7 +107,7 @@ def components(peers: list[Any]) -> set[str]:
     }
 
 
-def test_the_slots_are_reached_by_the_router_alone(full: list[Object]) -> None:
+def test_F6_the_slots_are_reached_by_the_router_alone(full: list[Object]) -> None:
     policy = named(full, "NetworkPolicy", "slipway-slots")["spec"]
     api, admin = policy["ingress"]
     assert (ports(api), components(api["from"])) == ({9696}, {"router"})
@@ -113,7 +115,7 @@ def test_the_slots_are_reached_by_the_router_alone(full: list[Object]) -> None:
     assert [ports(rule) for rule in policy["egress"]] == [{53}, {5000, 7070}]
 
 
-def test_every_pod_but_the_tests_has_a_network_policy(full: list[Object]) -> None:
+def test_F6_every_pod_but_the_tests_has_a_network_policy(full: list[Object]) -> None:
     covered = {
         o["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
         for o in full
@@ -124,7 +126,7 @@ def test_every_pod_but_the_tests_has_a_network_policy(full: list[Object]) -> Non
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
 
-def test_the_router_reaches_the_slots_and_the_api_server(full: list[Object]) -> None:
+def test_F6_the_router_reaches_the_slots_and_the_api_server(full: list[Object]) -> None:
     dns, server, slots = named(full, "NetworkPolicy", "slipway-router")["spec"]["egress"]
     assert ports(dns) == {53}
     assert ports(server) == {443, 6443}
@@ -146,7 +148,7 @@ def test_the_router_reaches_the_slots_and_the_api_server(full: list[Object]) -> 
         ),
     ],
 )
-def test_the_ports_of_tracking_server_and_store_are_open(
+def test_F6_the_ports_of_tracking_server_and_store_are_open(
     values: dict[str, Any], expected: set[int]
 ) -> None:
     policy = named(render(values), "NetworkPolicy", "slipway-slots")["spec"]

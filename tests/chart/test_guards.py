@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from tests.chart_render import refusal, render
 
+pytestmark = pytest.mark.platform
+
 RUN = "a" * 32
 MODEL = {"model": {"runId": RUN}, "tracking": {"uri": "http://mlflow:5000"}}
 STORE = {"store": {"ambientCredentials": True}}

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.chart_render import CHART, FULL, helm, pod_templates, program, render
+from tests.chart_render import CHART, FULL, helm, pod_templates, render
 from tests.cluster_worlds import KubeWorld
 from tests.kube_apiserver import ApiServer, api_server
+from tests.programs import program
 
 from slipway.cluster.kube import KubeCluster
 from slipway.cluster.kube_api import Place, connect
@@ -23,6 +24,8 @@ from slipway.cluster.protocol import SLOTS, Document, DocumentName, Event, Filli
 from slipway.errors import AccessDenied
 from slipway.rollout.remote import read_status, write_desired, write_request
 from slipway.rollout.snapshot import Request
+
+pytestmark = pytest.mark.platform
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OTHER = "b" * 32

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from tests.chart_render import CHART, FULL, named, template
 
+pytestmark = pytest.mark.platform
+
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Any:

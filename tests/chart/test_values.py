@@ -26,6 +26,8 @@ from tests.chart_render import (
 from slipway.rollout.policy import PRESETS, Policy
 from slipway.rollout.policy_document import parse_policy
 
+pytestmark = pytest.mark.platform
+
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 # Below these Kubernetes says what may stand there.

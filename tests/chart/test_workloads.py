@@ -28,6 +28,8 @@ from slipway.settings import (
     variable_of,
 )
 
+pytestmark = pytest.mark.platform
+
 SLOTS = ("slipway-blue", "slipway-green")
 # What reads the environment of a container, by the container's name.
 READERS: dict[str, list[type[BaseSettings]]] = {

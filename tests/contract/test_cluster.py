@@ -16,7 +16,14 @@ DIGEST = "sha256:" + "a" * 64
 FILLING = Filling(lock='{"schema": 1}', run_id="b" * 32, uri="s3://bucket/1", digest=DIGEST)
 
 
-@pytest.fixture(params=["memory", "local", "api-server", "kind"])
+@pytest.fixture(
+    params=[
+        "memory",
+        "local",
+        pytest.param("api-server", marks=pytest.mark.platform),
+        pytest.param("kind", marks=[pytest.mark.platform, pytest.mark.xdist_group("kind")]),
+    ]
+)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "memory":
         yield FakeWorld()

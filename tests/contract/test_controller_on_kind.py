@@ -18,6 +18,8 @@ from tests.waiting import until
 
 from slipway.cluster.protocol import SLOTS
 
+pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("kind")]
+
 
 @pytest.fixture(scope="module")
 def models(ride_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:

@@ -21,6 +21,8 @@ from tests.kube_hands import Hands, hands_on
 from tests.service_process import get
 from tests.waiting import until
 
+pytestmark = pytest.mark.platform
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:

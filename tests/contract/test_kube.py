@@ -16,6 +16,8 @@ from slipway.cluster.kube_api import Place, connect
 from slipway.cluster.protocol import SLOTS, Document, Event, Filling, SlotName
 from slipway.errors import AccessDenied, InvalidConfig, Unavailable
 
+pytestmark = pytest.mark.platform
+
 DIGEST = "sha256:" + "a" * 64
 FILLING = Filling(lock='{"schema": 1}', run_id="b" * 32, uri="s3://bucket/1", digest=DIGEST)
 READY = {"type": "Ready", "status": "True"}
@@ -329,6 +331,7 @@ def test_the_namespace_is_the_contexts_unless_it_is_named(kube_world: KubeWorld)
         connect(Place(context="unknown", kubeconfig=path))
 
 
+@pytest.mark.xdist_group("kind")
 def test_D11_pods_of_a_real_cluster_say_why_they_do_not_start(kind_world: KubeWorld) -> None:
     """Kubelet and scheduler in their own words: no such image, no such node."""
     kind_world.install()
@@ -352,6 +355,7 @@ def test_D11_pods_of_a_real_cluster_say_why_they_do_not_start(kind_world: KubeWo
     assert [(pod.digest, pod.ready) for pod in workload.pods] == [(DIGEST, False)]
 
 
+@pytest.mark.xdist_group("kind")
 def test_D11_a_quota_of_a_real_cluster_is_told(kind_world: KubeWorld) -> None:
     kind_world.install()
     quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}

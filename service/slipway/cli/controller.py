@@ -21,6 +21,7 @@ from slipway.metrics import ControllerMetrics
 from slipway.models.resolve import resolver_for
 from slipway.rollout.admin import answers
 from slipway.rollout.loop import Loop
+from slipway.rollout.measuring import Measuring
 from slipway.rollout.observe import Observer
 from slipway.rollout.resolving import Resolving
 from slipway.settings import ControllerSettings, read_settings
@@ -66,7 +67,14 @@ def run(settings: ControllerSettings, cluster: Cluster, stop: threading.Event) -
         deadline=settings.resolve_seconds,
         alias_every=settings.alias_seconds,
     )
-    observer = Observer(led, scraper, resolving, web=settings.web, now=lambda: datetime.now(UTC))
+    observer = Observer(
+        led,
+        scraper,
+        resolving,
+        Measuring(scraper),
+        web=settings.web,
+        now=lambda: datetime.now(UTC),
+    )
     loop = Loop(led, observer, metrics)
     server = StatusServer(
         settings.controller_host,

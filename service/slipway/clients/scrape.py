@@ -48,8 +48,13 @@ class Scraper:
 
     def get_all(self, addresses: Iterable[str], path: str) -> Mapping[str, bytes]:
         """The bodies by address, of those that answered in time."""
+        return self.get_each(dict.fromkeys(addresses, path))
+
+    def get_each(self, paths: Mapping[str, str]) -> Mapping[str, bytes]:
+        """The same for a path of its own for each address."""
         asked = {
-            address: self._threads.submit(self.get, address, path) for address in set(addresses)
+            address: self._threads.submit(self.get, address, path)
+            for address, path in paths.items()
         }
         # Those that wait for a thread have a time-out too, so this one only guards.
         wait_for(asked.values(), timeout=self._timeout * (1 + len(asked) // MAX_AT_ONCE) + 1)

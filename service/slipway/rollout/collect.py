@@ -24,7 +24,10 @@ from slipway.rollout.measures import (
 )
 from slipway.rollout.plan import Measure
 
+# Failures are counted in slices, of which the worst are left out: at most a third of a look, else
+# short looks would have nothing left.
 SLICE_SECONDS = 5.0
+SLICES = 3
 PARTS = 24
 # Enough for 24 quantiles; a longer shadow does not make them better.
 _MOST_ANSWERS = 5_000
@@ -66,6 +69,7 @@ class Collector:
         self._counts = Counts()
         self._slice = Counts()
         self._slice_seconds = 0.0
+        self._slice_length = min(SLICE_SECONDS, measure.interval / SLICES)
         self._worst: list[Counts] = []
         self._latency: Interval | None = None
         self._intervals: list[Interval] = []
@@ -113,7 +117,7 @@ class Collector:
         self._counts += increment.counts
         self._slice += increment.counts
         self._slice_seconds += increment.seconds
-        if self._slice_seconds >= SLICE_SECONDS - 1e-6:
+        if self._slice_seconds >= self._slice_length - 1e-6:
             self._end_slice()
         control, candidate = increment.pairs
         if len(control):

@@ -87,7 +87,9 @@ class Loop:
             self.report = Report(self._monotonic())
             return
         now = self._monotonic()
-        seen = self._observer.look(kept, now - self._ticked if kept else 0.0)
+        last = self.report.decision
+        measure = last.measure if kept and last else None
+        seen = self._observer.look(kept, now - self._ticked if kept else 0.0, measure)
         decision = decide(seen.snapshot, seen.policy)
         self._memory, self._ticked = decision.memory, now
         self.report = Report(now, True, seen, decision)

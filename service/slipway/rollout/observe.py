@@ -7,16 +7,18 @@ It reads and never judges. Whatever cannot be read raises, and there is no decis
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
-from slipway.cluster.protocol import SLOTS, Cluster, Document, DocumentName, SlotName
+from slipway.cluster.protocol import SLOTS, Cluster, Document, DocumentName, Pod, SlotName
 from slipway.errors import InvalidConfig
 from slipway.models.release import Release, parse_release
+from slipway.rollout.measuring import Measuring
+from slipway.rollout.plan import Measure
 from slipway.rollout.policy import Policy
 from slipway.rollout.policy_document import read_policy
 from slipway.rollout.resolving import Resolving
@@ -59,6 +61,7 @@ class Observer:
         cluster: Cluster,
         scraper: Scrapes,
         resolving: Resolving,
+        measuring: Measuring,
         *,
         web: bool,
         now: Callable[[], datetime],
@@ -66,17 +69,25 @@ class Observer:
         self._cluster = cluster
         self._scraper = scraper
         self._resolving = resolving
+        self._measuring = measuring
         self._web = web
         self._now = now
 
-    def look(self, memory: Memory | None, elapsed: float) -> Seen:
-        """One tick's facts; raises Unavailable if any of them cannot be had."""
+    def look(self, memory: Memory | None, elapsed: float, measure: Measure | None = None) -> Seen:
+        """One tick's facts; raises Unavailable if any of them cannot be had.
+
+        `measure` is what the last decision wants measured.
+        """
         # The state first: all else is then at least as new as what it says.
         state = self._document("state")
         stored = read_state(state)
         desired = read_desired(self._cluster.read("model"))
         policy, problem = self._policy()
         routing = self._document("routing")
+        slots = {slot: self._slot(slot) for slot in SLOTS} if self._web else {}
+        pods = self._router_pods() if self._web else []
+        # Measured after the routers have told their tables: none of it is older than those.
+        routers = self._routers(pods)
         snapshot = Snapshot(
             now=self._now(),
             elapsed=elapsed,
@@ -84,10 +95,11 @@ class Observer:
             memory=memory,
             desired=desired,
             resolution=self._resolving.look(desired, stored if isinstance(stored, State) else None),
-            slots={slot: self._slot(slot) for slot in SLOTS} if self._web else {},
-            routers=self._routers() if self._web else (),
+            slots=slots,
+            routers=routers,
             routing=_table(routing),
             request=read_request(self._cluster.read("control")),
+            window=self._measuring.look(measure, pods, slots),
             policy_problem=problem,
             web=self._web,
         )
@@ -106,10 +118,12 @@ class Observer:
     def _slot(self, slot: SlotName) -> SlotView:
         return SlotView(_release(self._cluster.read(slot)), self._cluster.workload(slot))
 
-    def _routers(self) -> tuple[RouterView, ...]:
+    def _router_pods(self) -> list[Pod]:
         """Those in the Service: a router that is not ready gets no requests."""
         workload = self._cluster.workload("router")
-        pods = [pod for pod in workload.pods if pod.ready] if workload else []
+        return [pod for pod in workload.pods if pod.ready] if workload else []
+
+    def _routers(self, pods: Sequence[Pod]) -> tuple[RouterView, ...]:
         bodies = self._scraper.get_all([pod.admin for pod in pods], "/status")
         return tuple(_router(pod.name, bodies.get(pod.admin)) for pod in pods)
 

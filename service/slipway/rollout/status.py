@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from slipway.cluster.protocol import SlotName
 from slipway.models.release import Release
 from slipway.rollout.decide import Decision
+from slipway.rollout.measures import Window
 from slipway.rollout.snapshot import Newer, Problem, Snapshot
 from slipway.rollout.state import Answered, Condition, Entry, Phase, Placement, State
 from slipway.rollout.verdict import Verdict
@@ -54,6 +55,27 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     rejected: str
 
 
+class WindowStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gates went by: requests since every router had loaded the table.
+
+    `seconds` and `looks` are those observed, dropped ones among them. Failures are those that count
+    (docs/gates.md). `candidate_answers` and `control_answers` were compared, as pairs where each
+    request has both; `unmatched` copies had no answer beside them.
+    """
+
+    seconds: float
+    looks: int
+    dropped: int
+    candidate: int
+    candidate_failed: int
+    control: int
+    control_failed: int
+    both_failed: int
+    candidate_answers: int
+    control_answers: int
+    unmatched: int
+
+
 class DesiredStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What people want; `taken_up` once the controller has acted upon this writing of it.
 
@@ -83,6 +105,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     condition: Condition | None
     why: str
     gates: tuple[Verdict, ...]
+    window: WindowStatus | None
     slots: Mapping[str, SlotStatus]
     routers: tuple[RouterStatus, ...]
     answered: Answered | None
@@ -117,6 +140,7 @@ def status_of(snapshot: Snapshot, decision: Decision | None = None) -> Status:
         condition=problem or state.condition,
         why=decision.why if decision else "",
         gates=decision.verdicts if decision else (),
+        window=_window(snapshot.window),
         slots=_slots(snapshot),
         routers=tuple(
             RouterStatus(name=each.name, loaded_epoch=each.loaded_epoch, rejected=each.rejected)
@@ -135,7 +159,7 @@ def with_live(status: Status, document: object) -> Status:
         return status
     if live is None or (live.epoch, live.phase) != (status.epoch, status.phase):
         return status
-    return replace(status, why=live.why, gates=live.gates, routers=live.routers)
+    return replace(status, why=live.why, gates=live.gates, window=live.window, routers=live.routers)
 
 
 def outcome_of(status: Status) -> Outcome:
@@ -187,6 +211,27 @@ def _placed(placement: Placement | None) -> ReleaseStatus | None:
         version=release.version,
         reference=release.reference,
         digest=release.digest,
+    )
+
+
+def _window(window: Window | None) -> WindowStatus | None:
+    if window is None:
+        return None
+    pairs = window.pairs.pairs if window.pairs else 0
+    groups = window.groups
+    counts = window.counts
+    return WindowStatus(
+        seconds=round(window.seconds, 1),
+        looks=window.looks,
+        dropped=window.dropped,
+        candidate=counts.candidate,
+        candidate_failed=counts.candidate_failed,
+        control=counts.control,
+        control_failed=counts.control_failed,
+        both_failed=counts.both_failed,
+        candidate_answers=groups.candidate.count if groups else pairs,
+        control_answers=groups.control.count if groups else pairs,
+        unmatched=window.unmatched,
     )
 
 

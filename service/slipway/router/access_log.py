@@ -14,7 +14,7 @@ from typing import Literal
 Reason = Literal["connect", "timeout", "5xx", "422"]
 Outcome = Literal["answered", "failed"]
 
-_FIELDS = 13
+_FIELDS = 14
 # nginx's word for "there is none".
 _NONE = "-"
 # What a pod is said to have answered when that was not HTTP, or only the beginning of an answer.
@@ -39,6 +39,8 @@ class Counted:
     answers: tuple[Answer, ...] = ()
     fallback: tuple[Reason, Outcome] | None = None
     dropped: bool = False
+    # The id of a request that was copied: of the client's line and of the copy's.
+    pair: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,17 @@ def read_route_line(line: str) -> Counted | None:
     fields = line.rstrip("\n").split("|", _FIELDS - 1)
     if len(fields) < _FIELDS:
         return None
-    slot, release, source, other_slot, other_release, limit, status, *measured, _id = fields
+    slot, release, source, other_slot, other_release, limit, status, *measured, pair, _id = fields
+    pair = pair if pair != _NONE else ""
     if limit == "REJECTED":
-        return Counted(dropped=True)
+        return Counted(dropped=True, pair=pair)
     *lists, length = measured[0], measured[1], measured[2], measured[4], measured[3]
     tries = _tries(*lists)
     if tries is None:
         return None
     code = _code(status, tries[-1], length)
     if len(tries) == 1 or other_slot == "none":
-        return Counted((Answer(slot, release, code, source, tries[-1].seconds),))
+        return Counted((Answer(slot, release, code, source, tries[-1].seconds),), pair=pair)
     failed, last = tries[0], tries[-1]
     outcome: Outcome = "answered" if code < "400" else "failed"
     return Counted(

@@ -195,8 +195,7 @@ class Agent:
 
     def _answers(self) -> dict[str, Callable[[], Answer]]:
         def metrics() -> Answer:
-            self._counting.collect()
-            return 200, CONTENT_TYPE_LATEST, self._counting.metrics.expose()
+            return 200, CONTENT_TYPE_LATEST, self._counting.expose()
 
         def live() -> Answer:
             alive = self._draining or time.monotonic() - self._turned < STUCK

@@ -18,6 +18,7 @@ from slipway.router.nginx_conf import indented, map_of
 from slipway.router.table import WHOLE, Role, Table
 
 Pods = Mapping[SlotName, Sequence[str]]
+_PAIR, _ID = "$http_x_slipway_pair", "$http_x_request_id"
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,23 @@ def log_formats(table: Table) -> str:
     """The formats `route`, for clients' requests, and `shadow`, for the copies.
 
     A copy shares the variables of the request that it was made of, so its line has none of ours.
+    Both have the pair id, so that the two answers to one request can be counted together.
     A HEAD has a length and no body, so its length says nothing.
     """
     attempts = "$status|$upstream_status|$upstream_header_time|$upstream_response_time"
-    rest = "$upstream_response_length|$http_x_request_id"
+    rest = "$upstream_response_length"
     shadow = ""
     if table.shadow:
         release = table.slots[table.shadow.slot].release
         who = f"{table.shadow.slot}|{release}|shadow|none|none"
-        shadow = f"    log_format shadow '{who}|$limit_conn_status|{attempts}|-|{rest}';\n"
+        copy = f"{who}|$limit_conn_status|{attempts}|-|{rest}|{_PAIR}|{_ID}"
+        shadow = f"    log_format shadow '{copy}';\n"
     length = map_of(
         "$request_method", "$slipway_length", {"HEAD": "-"}, "$upstream_http_content_length"
     )
-    client = f"    log_format route '$slipway_who|-|{attempts}|$slipway_length|{rest}';\n"
-    return f"{length}{client}{shadow}"
+    copied = map_of("$slipway_target", "$slipway_copy", {"/-mirrored": _PAIR}, "-")
+    who = f"$slipway_who|-|{attempts}|$slipway_length|{rest}|$slipway_copy|{_ID}"
+    return f"{length}{copied}    log_format route '{who}';\n{shadow}"
 
 
 def _who(table: Table) -> dict[str, str]:

@@ -14,6 +14,7 @@ from slipway.metrics import RouterMetrics
 from slipway.router.access_log import Counted, read_front_line, read_route_line
 from slipway.router.nginx_conf import Layout
 from slipway.router.nginx_process import NginxMaster
+from slipway.router.pairs import Pairs
 from slipway.router.table import Table
 from slipway.router.tail import Tail
 
@@ -42,6 +43,7 @@ class Counting:
     ) -> None:
         self.metrics = RouterMetrics()
         self._clock = clock
+        self._pairs = Pairs()
         self._releases: list[str] = []
         self._quiet_until = 0.0
         self._unsaid = 0
@@ -58,11 +60,20 @@ class Counting:
     def collect(self) -> None:
         """Count what was logged since the last time."""
         with self._lock:
-            for name, tail in self._access.items():
-                for line in tail.lines():
-                    self._count(_READERS[name](line))
-            for name, tail in self._errors.items():
-                self._pass_on(name, tail.lines())
+            self._collect()
+
+    def expose(self) -> bytes:
+        """The metrics as of now: all of them after the same line, so that they fit together."""
+        with self._lock:
+            self._collect()
+            return self.metrics.expose()
+
+    def _collect(self) -> None:
+        for name, tail in self._access.items():
+            for line in tail.lines():
+                self._count(_READERS[name](line))
+        for name, tail in self._errors.items():
+            self._pass_on(name, tail.lines())
 
     def loaded(self, table: Table) -> None:
         """Note the table in force; what its predecessors' predecessors counted is dropped."""
@@ -89,6 +100,14 @@ class Counting:
             self.metrics.fell_back(*counted.fallback)
         if counted.dropped:
             self.metrics.dropped()
+        elif counted.pair:
+            self._count_pair(counted)
+
+    def _count_pair(self, counted: Counted) -> None:
+        for answer in counted.answers:
+            pair = self._pairs.add(counted.pair, answer)
+            if pair:
+                self.metrics.paired(*pair)
 
     def _pass_on(self, name: str, lines: list[str]) -> None:
         now = self._clock()

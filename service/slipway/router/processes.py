@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 _PROC = Path("/proc")
+# States of one that has ended: its parent has not looked yet, or is looking.
+_DEAD = frozenset("ZXx")
 
 
 def title(pid: int) -> str:
@@ -17,19 +19,19 @@ def title(pid: int) -> str:
 
 
 def group(leader: int) -> dict[int, str]:
-    """The living processes of a group, by process id, with their titles."""
-    members = {}
-    for entry in _PROC.glob("[0-9]*"):
-        pid = int(entry.name)
-        if _group_of(pid) == leader and (name := title(pid)):
-            members[pid] = name
-    return members
+    """The living processes of a group, by process id, with their titles.
+
+    One that has only just started its program may have no title yet.
+    """
+    found = [int(entry.name) for entry in _PROC.glob("[0-9]*")]
+    return {pid: title(pid) for pid in found if _living_in(leader, pid)}
 
 
-def _group_of(pid: int) -> int | None:
+def _living_in(leader: int, pid: int) -> bool:
     try:
         stat = (_PROC / str(pid) / "stat").read_text()
     except OSError:
-        return None
+        return False
     # pid (name) state ppid pgrp …; the name may hold anything.
-    return int(stat.rpartition(")")[2].split()[2])
+    state, _, its_leader = stat.rpartition(")")[2].split()[:3]
+    return int(its_leader) == leader and state not in _DEAD

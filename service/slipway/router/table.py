@@ -134,6 +134,11 @@ def checked(table: Table) -> Table:
     return table
 
 
+def is_failure(code: str) -> bool:
+    """Whether a status code is one that a release is blamed for: 422, and all of 500 and more."""
+    return code == "422" or code >= "500"
+
+
 class _Versioned(msgspec.Struct):
     schema: int = SCHEMA
 

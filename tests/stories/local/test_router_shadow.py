@@ -48,6 +48,27 @@ def test_a_copy_has_the_same_body_and_pair_id_and_is_told_apart(
         assert copy[same] == live[same]
 
 
+def pairs(router: RouterProcess) -> dict[str, int]:
+    """Who failed -> copied requests."""
+    found = router.counted().get("slipway_router_pairs_total", {})
+    return {failed: int(n) for (failed, _release, _slot), n in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("live", "copy", "failed"),
+    [(200, 200, "none"), (200, 500, "shadow"), (500, 200, "live"), (422, 422, "both")],
+)
+def test_both_answers_to_a_request_are_counted_as_one_pair(
+    live: int, copy: int, failed: str, router: RouterProcess, pods: tuple[StubPod, StubPod]
+) -> None:
+    for pod, status in zip(pods, (live, copy), strict=True):
+        pod.turn("status", status)
+    with Load(router.port, limit=300, clients=2) as load:
+        load.wait(300)
+    until(lambda: sum(copies(router)) == 300, what="all copies to be counted")
+    until(lambda: pairs(router) == {failed: copies(router)[0]}, what="them to be pairs")
+
+
 @pytest.mark.parametrize(
     ("mode", "value", "code"),
     [
@@ -129,4 +150,5 @@ def test_only_the_share_is_copied_and_only_predictions(pods: tuple[StubPod, Stub
         exchange(router.port, b"GET /model HTTP/1.1\r\nHost: t\r\n\r\n")
         until(lambda: router.requests() == 4001, what="all to be counted")
         assert 800 < sum(copies(router)) < 1200
+        assert pairs(router) == {"none": copies(router)[0]}
         assert pods[1].last()["line"].startswith("POST /predict")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
 from tests.unit.rollout.scene import release
 
 from slipway.rollout.collect import Collector, Increment
+from slipway.rollout.gate_errors import read_errors
+from slipway.rollout.limits import levels_of
 from slipway.rollout.measures import LATENCY_CELLS, MAX_INTERVALS, Counts
 from slipway.rollout.plan import Measure
+from slipway.rollout.policy import PRESETS, Shadow
 from slipway.rollout.state import Placement
 
 MEASURE = Measure(
@@ -82,10 +86,28 @@ def test_the_two_worst_slices_are_kept() -> None:
 
 
 def test_slices_of_short_increments_are_five_seconds() -> None:
-    collector = Collector(dataclasses.replace(MEASURE, interval=1.0))
-    for _ in range(10):
+    collector = Collector(MEASURE)
+    for _ in range(15):
         collector.add(step(2, seconds=1.0))
     assert [c.candidate_failed for c in collector.window.worst] == [10, 10]
+
+
+def test_with_short_looks_a_model_that_fails_from_the_start_is_no_burst() -> None:
+    """One in five fails, 75 requests a second: off within two looks after the hundredth one."""
+    policy = msgspec.structs.replace(PRESETS["test"], shadow=Shadow(enabled=False))
+    limits = policy.gates.errors.limit, policy.gates.errors.limit
+    collector = Collector(dataclasses.replace(MEASURE, interval=policy.interval))
+    looks = []
+    for number in range(10):
+        failed = 7 + number % 2
+        collector.add(Increment(policy.tick, Counts(37, failed, 38, 0), latency(37), latency(38)))
+        window = collector.window
+        reading = read_errors(
+            window.counts, window.worst, limits, levels_of(policy, brief=True), paired=False
+        )
+        if reading and reading.fails:
+            looks.append(window.looks)
+    assert min(looks, default=99) <= 4
 
 
 def test_old_intervals_leave_the_list_and_stay_in_the_sum() -> None:

@@ -11,7 +11,7 @@ STABLE = "blue|b1b1|live|none|none"
 
 
 def line(who: str = STABLE, status: str = "200", attempts: str = "200|0.002|0.003") -> str:
-    return f"{who}|-|{status}|{attempts}|34|34|an id | with a bar"
+    return f"{who}|-|{status}|{attempts}|34|34|-|an id | with a bar"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,10 @@ def line(who: str = STABLE, status: str = "200", attempts: str = "200|0.002|0.00
         (
             line("green|9e9e|shadow|none|none").replace("|-|", "|PASSED|", 1),
             Counted((Answer("green", "9e9e", "200", "shadow", 0.003),)),
+        ),
+        (
+            line().replace("|-|an id", "|7f00|an id"),
+            Counted((Answer("blue", "b1b1", "200", "live", 0.003),), pair="7f00"),
         ),
         (
             line("green|9e9e|shadow|none|none", "503", "-|-|-").replace("|-|", "|REJECTED|", 1),
@@ -65,7 +69,7 @@ def test_a_line_counts_as_its_slots_answer(text: str, counted: Counted) -> None:
 def test_a_fallback_counts_for_both_slots_and_says_why(
     status: str, attempts: str, code: str, fallback: tuple[str, str]
 ) -> None:
-    found = read_route_line(f"{CANARY}|-|{status}|{attempts}|34|0 : 34|id")
+    found = read_route_line(f"{CANARY}|-|{status}|{attempts}|34|0 : 34|-|id")
     assert found
     assert found.fallback == fallback
     failed, answered = found.answers

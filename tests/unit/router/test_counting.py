@@ -10,14 +10,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from slipway import logs
+from slipway.router.access_log import Answer
 from slipway.router.counting import MAX_PASSED_ON, MAX_RELEASES, Counting
 from slipway.router.nginx_conf import Layout
 from slipway.router.nginx_process import NginxMaster
+from slipway.router.pairs import Pairs
 from slipway.router.table import table_of
 
-ANSWERED = "blue|b1b1|live|none|none|-|200|200|0.002|0.003|34|34|id\n"
-FELL_BACK = "green|9e9e|live|blue|b1b1|-|200|500 : 200|0.1 : 0.2|0.1 : 0.2|34|0 : 34|id\n"
-DROPPED = "green|9e9e|shadow|none|none|REJECTED|503|-|-|-|-|-|id\n"
+ANSWERED = "blue|b1b1|live|none|none|-|200|200|0.002|0.003|34|34|-|id\n"
+FELL_BACK = "green|9e9e|live|blue|b1b1|-|200|500 : 200|0.1 : 0.2|0.1 : 0.2|34|0 : 34|-|id\n"
+DROPPED = "green|9e9e|shadow|none|none|REJECTED|503|-|-|-|-|-|p3|id\n"
 
 
 @pytest.fixture
@@ -60,6 +62,49 @@ def test_every_line_is_counted_once(counting: Counting, layout: Layout) -> None:
     assert found["slipway_router_shadow_dropped_total",] == 1
     assert found["slipway_router_request_seconds_sum", "9e9e", "green", "live"] == 0.1
     assert ("slipway_router_request_seconds_count", "none", "none", "live") not in found
+
+
+def test_the_two_answers_to_a_copied_request_are_counted_together(
+    counting: Counting, layout: Layout
+) -> None:
+    """Whichever line comes first, and in whichever scrape."""
+
+    def live(pair: str, code: str = "200") -> str:
+        return f"blue|b1b1|live|none|none|-|{code}|{code}|0.002|0.003|34|34|{pair}|id\n"
+
+    def copy(pair: str, code: str = "200") -> str:
+        return f"green|9e9e|shadow|none|none|PASSED|{code}|{code}|0.1|0.1|-|34|{pair}|id\n"
+
+    lines = [
+        *(copy("p1"), live("p1"), live("p2"), copy("p2")),
+        *(live("p3", "500"), copy("p3"), copy("p4", "504"), live("p4")),
+        *(copy("p5", "422"), live("p5", "422"), live("p6", "404"), copy("p6", "404")),
+        # No pairs: not copied, gone away, the copy dropped, or twice the same side.
+        *(live("-"), copy("p7"), live("p7", "499"), live("p8"), DROPPED.replace("p3", "p8")),
+        *(live("p9"), live("p9")),
+    ]
+    log = Path(layout.access_log("route"))
+    for line in lines:
+        with log.open("a") as file:
+            file.write(line)
+        counting.collect()
+    found = {k[1:]: n for k, n in samples(counting).items() if k[0] == "slipway_router_pairs_total"}
+    # The labels in the order of their names: failed, release, slot.
+    assert found == {
+        ("none", "9e9e", "green"): 3,
+        ("live", "9e9e", "green"): 1,
+        ("shadow", "9e9e", "green"): 1,
+        ("both", "9e9e", "green"): 1,
+    }
+
+
+def test_halves_whose_other_half_never_comes_are_forgotten() -> None:
+    live, copy = Answer("blue", "b1b1", "200", "live"), Answer("green", "9e9e", "200", "shadow")
+    pairs = Pairs(most=2)
+    for number in range(3):
+        assert pairs.add(f"p{number}", live) is None
+    assert pairs.add("p0", copy) is None
+    assert pairs.add("p2", copy) == ("green", "9e9e", "none")
 
 
 def test_nginxs_errors_are_passed_on_a_few_a_second(

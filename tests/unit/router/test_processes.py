@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
+from tests.waiting import until
+
 from slipway.router import processes
 
 
@@ -13,7 +15,10 @@ def test_a_group_is_its_living_members() -> None:
     )
     try:
         assert started.pid in processes.group(started.pid)
-        assert "sleep 60" in processes.title(started.pid)
+        # The kernel tells us of a program's start before it knows the command line.
+        until(lambda: "sleep 60" in processes.title(started.pid), what="its title")
+        started.kill()
+        until(lambda: started.pid not in processes.group(started.pid), what="a dead one to be out")
     finally:
         subprocess.run(["pkill", "-KILL", "-g", str(started.pid)], check=False)
         started.communicate()

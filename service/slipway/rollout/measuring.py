@@ -1,0 +1,68 @@
+"""Measures what the last decision asked for: asks routers and pods, a Measurement does the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from slipway.cluster.protocol import Pod, SlotName
+from slipway.rollout.measurement import Measurement, Side
+from slipway.rollout.measures import Window
+from slipway.rollout.plan import Measure
+from slipway.rollout.snapshot import SlotView
+from slipway.rollout.state import Placement
+
+
+class Scrapes(Protocol):
+    """What `clients.scrape.Scraper` does."""
+
+    def get_each(self, paths: Mapping[str, str]) -> Mapping[str, bytes]:
+        """The bodies by address (of address -> path), of those that answered in time."""
+
+
+class Measuring:
+    """Keeps the measurement of the present measure, and none of any other."""
+
+    def __init__(self, scraper: Scrapes, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._scraper = scraper
+        self._monotonic = monotonic
+        self._measurement: Measurement | None = None
+
+    def look(
+        self,
+        measure: Measure | None,
+        routers: Sequence[Pod],
+        slots: Mapping[SlotName, SlotView],
+    ) -> Window | None:
+        """Ask once; the window so far. `routers` are those in the Service."""
+        if measure is None:
+            self._measurement = None
+            return None
+        if self._measurement is None or self._measurement.measure != measure:
+            self._measurement = Measurement(measure)
+        measurement = self._measurement
+        sides: dict[Side, list[Pod]] = {
+            "candidate": _pods(measure.candidate, slots),
+            "control": _pods(measure.control, slots),
+        }
+        pods = [pod for side in sides.values() for pod in side]
+        bodies = self._scraper.get_each(
+            {router.admin: "/metrics" for router in routers}
+            | {pod.admin: f"/sample?after={measurement.cursor(pod.name)}" for pod in pods}
+        )
+        measurement.look(
+            self._monotonic(),
+            {router.name: bodies.get(router.admin) for router in routers},
+            {side: {pod.name: bodies.get(pod.admin) for pod in of} for side, of in sides.items()},
+        )
+        return measurement.window
+
+
+def _pods(side: Placement, slots: Mapping[SlotName, SlotView]) -> list[Pod]:
+    """Those that may be asked by the router: ready, and with the side's release."""
+    view = slots.get(side.slot) if side.slot else None
+    if view is None or view.workload is None:
+        return []
+    digest = side.release.digest
+    return [pod for pod in view.workload.pods if pod.ready and pod.digest == digest]
