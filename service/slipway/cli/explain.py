@@ -17,6 +17,7 @@ from slipway.cli.cluster_options import (
 )
 from slipway.cli.history import figures
 from slipway.cli.status import look
+from slipway.cli.watch import measured
 from slipway.logs import configure_cli
 from slipway.rollout.remote import read_snapshot
 from slipway.rollout.status import ReleaseStatus, Status
@@ -62,6 +63,8 @@ def explained(found: Status, back: WayBack | None) -> Iterator[str]:
     if found.why and not (found.condition and found.why == found.condition.message):
         yield f"It waits: {found.why}."
     yield from _trouble(found)
+    if found.window:
+        yield f"Measured: {measured(found.window)}."
     for gate in found.gates:
         shown = "" if gate.decides else " (shown only)"
         yield f"  {figures(gate)}{shown}: {gate.sentence}"

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slipway.errors import Unavailable
-from slipway.rollout.status import Status
+from slipway.rollout.status import Status, WindowStatus
 from slipway.rollout.verdict import Outcome, Verdict
 
 POLL = 1.0
@@ -45,6 +45,8 @@ def picture(found: Status) -> RenderableType:
     parts: list[RenderableType] = [_heading(found), _weights(found)]
     if found.gates:
         parts.append(_gates(found))
+    if found.window:
+        parts.append(Text(measured(found.window), "dim"))
     parts.append(_events(found))
     return Panel(Group(*parts), title="slipway", subtitle=f"table {found.epoch}, {found.preset}")
 
@@ -111,6 +113,17 @@ def interval(gate: Verdict, width: int = WIDTH) -> str:
         if value is not None:
             cells[column(value)] = mark
     return "".join(cells)
+
+
+def measured(window: WindowStatus) -> str:
+    """What the gates went by, in one line."""
+    dropped = f", {window.dropped} not counted" if window.dropped else ""
+    return (
+        f"{window.seconds:g} s in {window.looks} looks{dropped}; "
+        f"candidate {window.candidate_failed} of {window.candidate} failed, "
+        f"stable {window.control_failed} of {window.control}; "
+        f"answers compared: {window.candidate_answers} with {window.control_answers}"
+    )
 
 
 def _events(found: Status) -> Text:

@@ -13,10 +13,10 @@ from tests.unit.rollout.scene import release
 
 from slipway.cli.explain import explained
 from slipway.cli.history import Output, written
-from slipway.cli.watch import interval, picture
+from slipway.cli.watch import interval, measured, picture
 from slipway.rollout.admin import answers
 from slipway.rollout.remote import read_snapshot, read_status
-from slipway.rollout.status import Status
+from slipway.rollout.status import Status, WindowStatus
 from slipway.rollout.verdict import Outcome, Verdict
 from slipway.rollout.way_back import way_back
 
@@ -80,6 +80,26 @@ def test_watch_shows_weights_gates_and_what_happened(place: ControllerPlace) -> 
     assert "2/2 ready" in shown
     assert "UNKNOWN" in shown
     assert "StepStarted" in shown
+
+
+def test_what_was_measured_is_told_in_one_line() -> None:
+    window = WindowStatus(
+        seconds=30.0,
+        looks=2,
+        dropped=1,
+        candidate=400,
+        candidate_failed=3,
+        control=390,
+        control_failed=0,
+        both_failed=0,
+        candidate_answers=380,
+        control_answers=370,
+        unmatched=0,
+    )
+    assert measured(window) == (
+        "30 s in 2 looks, 1 not counted; candidate 3 of 400 failed, stable 0 of 390; "
+        "answers compared: 380 with 370"
+    )
 
 
 def test_watch_draws_before_there_is_any_model() -> None:
