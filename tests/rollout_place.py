@@ -140,6 +140,14 @@ class RolloutPlace:
         seen = self.loop.report.seen
         return seen.snapshot.window if seen else None
 
+    def reversed_pairs(self) -> int:
+        """Pairs of the watch: of the promoted second release and the warm first one."""
+        window = self.window
+        sides = release("b").digest, release("a").digest
+        mine = window is not None and (window.candidate, window.control) == sides
+        promoted = self.state.phase == "promoted"
+        return window.pairs.pairs if mine and promoted and window and window.pairs else 0
+
     def reasons(self) -> list[str]:
         """What happened to the second release, in the words of the history."""
         return [entry.reason for entry in self.state.history[self.known :]]

@@ -21,6 +21,8 @@ def test_D14_a_good_model_goes_up_to_all_of_the_traffic_and_no_request_fails() -
         place.router.wait(place.state.epoch)
         load.phase("after")
         load.wait(100)
+        # The shadow reversed: the former stable is asked what the new one answers.
+        until(lambda: place.reversed_pairs() > 20, what="pairs in the watch")
         assert load.phases["after"].slots == {"green": load.phases["after"].answered}
         place.wait("WatchEnded")
     assert load.failed == 0, load.told()
