@@ -97,7 +97,7 @@ class RolloutPlace:
 
     def load(self, **options: Any) -> Load:
         """Rides of many distances through the router."""
-        options = {"rate": RATE, "clients": 12} | options
+        options = {"rate": RATE, "clients": 16} | options
         return Load(self.router.port, limit=MOST_REQUESTS, request=varied, **options)
 
     def want(self, name: str) -> None:
