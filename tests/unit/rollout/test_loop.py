@@ -74,6 +74,13 @@ def test_what_the_last_decision_wants_measured_is_measured_in_the_next_turn() ->
     assert place.loop.report.leads
     assert place.routers.measured > before + 3
     assert place.state.phase == "shadow"
+    # It was stopped for a minute and nobody else led: what went by is measured by nobody.
+    before = place.routers.measured
+    place.clock.advance(60)
+    place.tick()
+    assert (place.loop.report.leads, place.routers.measured) == (True, before)
+    place.tick()
+    assert place.routers.measured == before + 1
 
 
 def test_D8_what_is_remembered_ends_with_leadership(place: ControllerPlace) -> None:
