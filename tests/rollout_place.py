@@ -184,7 +184,7 @@ def rolling(stable: str, candidate: str, policy: str = "preset: test") -> Iterat
             pods[digest] = stack.enter_context(
                 serving(
                     command=stub(kind, digest),
-                    environment={"SLIPWAY_SLOT": slot, "SLIPWAY_THREADS": "16"},
+                    environment={"SLIPWAY_SLOT": slot, "SLIPWAY_THREADS": "64"},
                     ready=False,
                 )
             )

@@ -19,6 +19,9 @@ def test_D14_a_good_model_goes_up_to_all_of_the_traffic_and_no_request_fails() -
         reasons = place.reasons()
         assert reasons.index("ShadowStarted") < reasons.index("StepStarted")
         place.router.wait(place.state.epoch)
+        # What was asked before is answered by whom it was asked of.
+        load.phase("under way")
+        load.wait(100)
         load.phase("after")
         load.wait(100)
         # The shadow reversed: the former stable is asked what the new one answers.
