@@ -78,13 +78,21 @@ class KindServer:
             headers={"Content-Type": f"application/{kind}"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=30, context=self._trusted) as answer:  # noqa: S310
-                return json.loads(answer.read())
+            return json.loads(self._read(request))
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 404:
                     return None
                 raise AssertionError(error.read().decode()) from error
+
+    def text(self, path: str) -> str:
+        """What is answered at a path, as of a pod behind the API server's proxy; raises OSError."""
+        return self._read(urllib.request.Request(f"{self._server}{path}")).decode()  # noqa: S310
+
+    def _read(self, request: urllib.request.Request) -> bytes:
+        with urllib.request.urlopen(request, timeout=30, context=self._trusted) as answer:  # noqa: S310
+            found: bytes = answer.read()
+            return found
 
 
 @contextlib.contextmanager
