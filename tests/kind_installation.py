@@ -1,4 +1,4 @@
-"""The chart on the cluster of `make up`, installed as its users do: helm, kubectl, no cluster rights.
+"""The chart on the cluster of `make up`, installed as its users do: with rights in one namespace.
 
 Each installation has a namespace of its own, in which only `restricted` pods are admitted. The
 tracking server, the store and their models are those of `make up`.
@@ -17,7 +17,6 @@ from typing import Any
 
 import yaml
 from k8s.local.dependencies import NAMESPACE as PLATFORM
-from k8s.local.dependencies import SECRET
 from k8s.local.images import product
 from tests.chart_render import CHART, program
 from tests.cluster_worlds import FULLNAME, KubeWorld
@@ -27,6 +26,7 @@ from tests.service_process import ROOT, SLIPWAY, bare_environment, free_port, po
 from tests.waiting import until
 
 NODE = "slipway-control-plane"
+SECRET = "slipway-s3"
 RELEASE = "shop"
 MODEL = "ride-duration"
 RIDE = {"PULocationID": 10, "DOLocationID": 50, "trip_distance": 40}
@@ -65,7 +65,7 @@ class Installation(KubeWorld):
         command = [program("helm"), *arguments, *(["--values=-"] if values is not None else [])]
         return self._run(command, yaml.safe_dump(dict(values or {})))
 
-    def install(self, values: Mapping[str, Any] | None = None) -> str:
+    def install_chart(self, values: Mapping[str, Any] | None = None) -> str:
         """`helm install --wait`, with the values of `make up` for a namespace beside it."""
         repository, _, tag = self.image.partition(":")
         above = {
@@ -147,20 +147,9 @@ class Installation(KubeWorld):
         until(look, seconds, f"an answer of {run_id}")
         until(lambda: self.document("state").get("stable") == run_id, 30, f"{run_id} to be stable")
 
-    @contextlib.contextmanager
-    def forward(self, target: str, port: int) -> Iterator[str]:
+    def forward(self, target: str, port: int) -> contextlib.AbstractContextManager[str]:
         """`kubectl port-forward`, for a while; gives the address on this machine."""
-        local = free_port()
-        command = [program("kubectl"), "port-forward", target, f"{local}:{port}"]
-        with subprocess.Popen(
-            command, env=self._environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ) as process:
-            try:
-                assert process.stdout
-                assert process.stdout.readline().startswith(b"Forwarding"), process.poll()
-                yield f"http://127.0.0.1:{local}"
-            finally:
-                process.terminate()
+        return _forward(target, port, "--kubeconfig", str(self.kubeconfig))
 
     def _environment(self) -> dict[str, str]:
         place = {"KUBECONFIG": str(self.kubeconfig), "SLIPWAY_NAMESPACE": self.namespace,
@@ -184,27 +173,46 @@ class Installation(KubeWorld):
 
 
 @contextlib.contextmanager
-def scaled_to_zero(server: KindServer, *names: str) -> Iterator[None]:
-    """Servers of `make up` without a pod for a while; all are ready again afterwards."""
-    for name in names:
-        _scale(server, name, 0)
+def scaled_to_zero(server: KindServer, *names: str, namespace: str = PLATFORM) -> Iterator[None]:
+    """Deployments without a pod for a while; all are ready again afterwards."""
+    apps = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    sizes = {name: server.ask("GET", f"{apps}/{name}")["spec"]["replicas"] for name in names}
     try:
+        for name in names:
+            _scale(server, f"{apps}/{name}", 0)
         yield
     finally:
-        for name in names:
-            _scale(server, name, 1)
+        for name, size in sizes.items():
+            _scale(server, f"{apps}/{name}", size)
 
 
-def _scale(server: KindServer, name: str, size: int) -> None:
-    path = f"/apis/apps/v1/namespaces/{PLATFORM}/deployments/{name}"
+def _scale(server: KindServer, path: str, size: int) -> None:
     server.ask("PATCH", f"{path}/scale", {"spec": {"replicas": size}}, "merge-patch+json")
 
     def reached() -> bool:
         status = server.ask("GET", path)["status"]
-        sizes = (status.get("replicas", 0), status.get("readyReplicas", 0))
-        return sizes == (size, size)
+        return bool(status.get("replicas", 0) == status.get("readyReplicas", 0) == size)
 
-    until(reached, 120, f"{name} to have {size} pods")
+    until(reached, 120, f"{path} to have {size} pods")
+
+
+def platform(server: KindServer, target: str, port: int) -> contextlib.AbstractContextManager[str]:
+    """A port-forward, as its administrator, to one of the servers of `make up`."""
+    return _forward(target, port, "--kubeconfig", str(server.path), "--namespace", PLATFORM)
+
+
+@contextlib.contextmanager
+def _forward(target: str, port: int, *place: str) -> Iterator[str]:
+    local = free_port()
+    command = [program("kubectl"), *place, "port-forward", target, f"{local}:{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            assert process.stdout
+            first = process.stdout.readline()
+            assert first.startswith(b"Forwarding"), first
+            yield f"http://127.0.0.1:{local}"
+        finally:
+            process.terminate()
 
 
 def registered_runs(server: KindServer) -> list[str]:

@@ -24,14 +24,14 @@ CONTEXT = "kind-slipway"
 
 
 class KindServer:
-    """The API server of the cluster; `ask` is its administrator."""
+    """The API server of the cluster; `ask` is its administrator, `path` their kubeconfig."""
 
     # Here the roles are put together by the cluster itself.
     editor_roles = ("edit",)
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        cluster, user = _found()
+        self.path, cluster, user = _found()
         self._server = cluster["server"]
         authority = base64.b64decode(cluster["certificate-authority-data"])
         self._authority = folder / "authority.crt"
@@ -107,8 +107,8 @@ def kind_server() -> Iterator[KindServer]:
         yield server
 
 
-def _found() -> tuple[dict[str, str], dict[str, str]]:
-    """The cluster's and the user's part of the first kubeconfig that knows the context."""
+def _found() -> tuple[Path, dict[str, str], dict[str, str]]:
+    """The first kubeconfig that knows the context, and its parts for the cluster and the user."""
     for name in kube_config.KUBE_CONFIG_DEFAULT_LOCATION.split(":"):
         path = Path(name).expanduser()
         document = (yaml.safe_load(path.read_text()) if path.is_file() else None) or {}
@@ -116,6 +116,7 @@ def _found() -> tuple[dict[str, str], dict[str, str]]:
             if each["name"] == CONTEXT:
                 context = each["context"]
                 return (
+                    path,
                     _named(document["clusters"], context["cluster"])["cluster"],
                     _named(document["users"], context["user"])["user"],
                 )

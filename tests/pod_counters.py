@@ -7,6 +7,7 @@ as possible: who leaves goes on telling its figures until it has answered everyt
 from __future__ import annotations
 
 import contextlib
+import http.client
 import threading
 import time
 from types import TracebackType
@@ -24,20 +25,29 @@ COUNTERS = {
 EVERY = 1.0
 
 
+Key = tuple[str, str]
+
+
 class PodCounters:
-    """Requests that clients made while this is open, by component."""
+    """Requests that clients made while this is open, by component.
+
+    A reader for each pod: the one that is gone must not keep the others waiting.
+    """
 
     def __init__(self, place: Installation) -> None:
         self._place = place
-        self._before: dict[tuple[str, str], float] = {}
-        self._last: dict[tuple[str, str], float] = {}
+        self._before: dict[Key, float] = {}
+        self._last: dict[Key, float] = {}
+        # What is there now, and whether it is leaving.
+        self._there: dict[Key, bool] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._finder = threading.Thread(target=self._find_for_ever, daemon=True)
 
     def __enter__(self) -> PodCounters:
-        self._read_all(leaving_only=False)
+        self._find()
+        self._read_all()
         self._before = dict(self._last)
-        self._thread.start()
+        self._finder.start()
         return self
 
     def __exit__(
@@ -47,40 +57,53 @@ class PodCounters:
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._finder.join(30)
 
     def total(self, component: str) -> int:
         """Over all pods that have been there."""
-        self._read_all(leaving_only=False)
-        return round(
-            sum(
-                value - self._before.get(key, 0.0)
-                for key, value in self._last.items()
-                if key[0] == component
-            )
-        )
+        assert self._finder.is_alive(), "nobody looked for new pods"
+        self._read_all()
+        grown = {key: value - self._before.get(key, 0.0) for key, value in self._last.items()}
+        return round(sum(value for key, value in grown.items() if key[0] == component))
 
     def pods(self, component: str) -> int:
         """How many there have been."""
         return sum(key[0] == component for key in self._last)
 
-    def _run(self) -> None:
-        due = 0.0
-        while not self._stop.wait(0.05):
-            # A list or a pod that does not answer now is asked again at once.
-            with contextlib.suppress(OSError):
-                self._read_all(leaving_only=time.monotonic() < due)
-                due = due if time.monotonic() < due else time.monotonic() + EVERY
+    def _find_for_ever(self) -> None:
+        followed: set[Key] = set()
+        while not self._stop.wait(0.1):
+            self._find()
+            for key in set(self._there) - followed:
+                threading.Thread(target=self._follow, args=(key,), daemon=True).start()
+                followed.add(key)
 
-    def _read_all(self, *, leaving_only: bool) -> None:
-        for component, (port, counter) in COUNTERS.items():
-            for name, pod in self._place.pods(component).items():
-                if leaving_only and "deletionTimestamp" not in pod["metadata"]:
-                    continue
-                path = f"{self._place.core}/pods/{name}:{port}/proxy/metrics"
-                with contextlib.suppress(OSError):
-                    text = self._place.server.text(path)
-                    self._last[component, name] = _sum(text, counter)
+    def _find(self) -> None:
+        self._there = {
+            (component, name): "deletionTimestamp" in pod["metadata"]
+            for component in COUNTERS
+            for name, pod in self._place.pods(component).items()
+        }
+
+    def _follow(self, key: Key) -> None:
+        while key in self._there and not self._stop.is_set():
+            self._read(key)
+            due = time.monotonic() + EVERY
+            while time.monotonic() < due and not self._there.get(key) and not self._stop.wait(0.05):
+                pass
+
+    def _read_all(self) -> None:
+        for key in self._there:
+            self._read(key)
+
+    def _read(self, key: Key) -> None:
+        component, name = key
+        port, counter = COUNTERS[component]
+        path = f"{self._place.core}/pods/{name}:{port}/proxy/metrics"
+        # One that does not answer yet, or any more, is asked again.
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            found = _sum(self._place.server.text(path), counter)
+            self._last[key] = max(found, self._last.get(key, 0.0))
 
 
 def _sum(text: str, counter: str) -> float:

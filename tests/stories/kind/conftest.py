@@ -40,7 +40,7 @@ def installed(kind: KindServer, runs: tuple[str, str]) -> Iterator[Installation]
     """One installation with a model, for all stories that leave it as they found it."""
     place = Installation(kind, f"story-{os.getpid()}-{next(_numbers)}")
     try:
-        place.install(
+        place.install_chart(
             {
                 "model": {"runId": runs[0]},
                 "batch": {
