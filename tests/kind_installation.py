@@ -83,6 +83,11 @@ class Installation(KubeWorld):
         keep = ("--reuse-values", "--wait", "--timeout=5m")
         return self.helm("upgrade", RELEASE, str(CHART), *keep, *options)
 
+    def revision(self) -> int:
+        """Helm's number of what is installed now."""
+        found = json.loads(self.helm("history", RELEASE, "--max=1", "--output=json"))
+        return int(found[0]["revision"])
+
     def kubectl(self, *arguments: str, **variables: str) -> str:
         """What kubectl says; fails with its words where it does not do it."""
         return self._run([program("kubectl"), *arguments], **variables)

@@ -89,7 +89,7 @@ class PodCounters:
         while key in self._there and not self._stop.is_set():
             self._read(key)
             due = time.monotonic() + EVERY
-            while time.monotonic() < due and not self._there.get(key) and not self._stop.wait(0.05):
+            while not self._stop.wait(0.1) and time.monotonic() < due and not self._there.get(key):
                 pass
 
     def _read_all(self) -> None:

@@ -69,7 +69,7 @@ def test_an_upgrade_that_changes_nothing_moves_nothing_and_one_that_does_wins(
 
     empty.upgrade("--set", f"model.runId={runs[0]}")
     empty.serves(runs[0])
-    named = revision(empty)
+    named = empty.revision()
 
     empty.upgrade("--set", f"model.runId={runs[1]}")
     empty.serves(runs[1])
@@ -130,9 +130,3 @@ def told(shop: Installation, reason: str) -> bool:
 def before_version(shop: Installation) -> str:
     """The run that the state calls stable."""
     return shop.document("state")["stable"]
-
-
-def revision(shop: Installation) -> int:
-    """Helm's number of what is installed now."""
-    found = json.loads(shop.helm("history", RELEASE, "--max=1", "--output=json"))
-    return int(found[0]["revision"])
