@@ -26,6 +26,8 @@ from tests.service_process import ROOT, SLIPWAY, bare_environment, free_port, po
 from tests.waiting import until
 
 NODE = "slipway-control-plane"
+# Of `docker`: what asks the node for its images.
+ON_NODE = ("exec", NODE, "ctr", "--namespace=k8s.io", "images")
 SECRET = "slipway-s3"
 RELEASE = "shop"
 MODEL = "ride-duration"
@@ -56,6 +58,9 @@ class Installation(KubeWorld):
         server.ask("POST", f"{self.core}/secrets", secret)
         self.kubeconfig = server.kubeconfig("somebody", namespace)
         self.image = os.environ.get("TEST_IMAGE") or product().name
+        here = docker(*ON_NODE, "ls", "-q", f"name==docker.io/library/{self.image}").stdout
+        assert here, f"the image {self.image} is not on the node; `make up` brings it there"
+        # All that was said besides.
         self.warnings = ""
 
     # What a person types.

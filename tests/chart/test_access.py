@@ -113,7 +113,7 @@ def test_the_slots_are_reached_by_the_router_alone(full: list[Object]) -> None:
     assert [ports(rule) for rule in policy["egress"]] == [{53}, {5000, 7070}]
 
 
-def test_every_pod_but_the_tests_has_a_network_policy(full: list[Object]) -> None:
+def test_F6_every_pod_but_the_tests_has_a_network_policy(full: list[Object]) -> None:
     covered = {
         o["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
         for o in full

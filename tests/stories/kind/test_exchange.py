@@ -1,16 +1,16 @@
-"""Given load on an installation, when all its pods are exchanged, then nobody notices."""
+"""Given load on an installation, when its pods are exchanged or killed, then nobody notices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cluster_worlds import FULLNAME
 from tests.containers import docker
-from tests.kind_installation import NODE, RELEASE, Installation
-from tests.load_test import LoadTest, load_test
+from tests.kind_installation import ON_NODE, RELEASE, Installation
+from tests.load_test import WIDE, LoadTest, load_test
 from tests.pod_counters import PodCounters
 from tests.waiting import until
 
@@ -25,14 +25,11 @@ def other_tag(shop: Installation) -> Iterator[str]:
     before = shop.revision()
     repository, _, tag = shop.image.partition(":")
     whole = f"docker.io/library/{repository}"
-    docker("exec", NODE, *CTR, "tag", f"{whole}:{tag}", f"{whole}:{tag}-next")
+    docker(*ON_NODE, "tag", f"{whole}:{tag}", f"{whole}:{tag}-next")
     yield f"{tag}-next"
     shop.helm("rollback", RELEASE, str(before), "--wait", "--timeout=3m")
     settled(shop)
-    docker("exec", NODE, *CTR, "rm", f"{whole}:{tag}-next")
-
-
-CTR = ("ctr", "--namespace=k8s.io", "images")
+    docker(*ON_NODE, "rm", f"{whole}:{tag}-next")
 
 
 def test_R4_row_14_a_rolling_restart_of_all_pods_fails_no_request_and_loses_no_count(
@@ -60,6 +57,41 @@ def test_row_14_another_image_by_helm_upgrade_fails_no_request_and_loses_no_coun
         until(lambda: images(shop) == {f"{shop.image}-next"}, 60, "the last old pod to leave")
         settled(shop)
         assert_nothing_lost(load, counted)
+
+
+def test_A2_a_slots_pod_killed_under_load_fails_no_request(
+    shop: Installation, tmp_path: Path
+) -> None:
+    """A2: one of two, without a grace; the router asks the other."""
+    with PodCounters(shop) as counted, load_test(shop.url, tmp_path, *LOAD) as load:
+        under_way(shop, counted)
+        kill(shop, "slot")
+        verdict = load.interrupt()
+    assert verdict.code == 0, verdict.said
+
+
+def test_C4_a_router_killed_under_load_costs_only_what_was_on_its_connections(
+    shop: Installation, tmp_path: Path
+) -> None:
+    """C4: at most 1 % of the requests, and serving again within 5 s."""
+    limits = WIDE.replace("failed_share = 0.0", "failed_share = 0.01")
+    with (
+        PodCounters(shop) as counted,
+        load_test(shop.url, tmp_path, *LOAD, limits=limits) as load,
+    ):
+        under_way(shop, counted)
+        kill(shop, "router", lambda: all(shop.predict()[0] == 200 for _ in range(20)))
+        verdict = load.interrupt()
+    assert verdict.code == 0, verdict.said
+
+
+def kill(shop: Installation, part: str, serves: Callable[[], bool] = lambda: True) -> None:
+    """End one of two pods at once; another is ready in its place afterwards."""
+    before = shop.pods(part)
+    shop.kubectl("delete", "pod", min(before), "--grace-period=0", "--force")
+    until(serves, 5, "twenty answers in a row")
+    new = until(lambda: set(shop.pods(part)) - set(before), 30, "another pod").pop()
+    shop.kubectl("wait", f"pod/{new}", "--for=condition=Ready", "--timeout=90s")
 
 
 def under_way(shop: Installation, counted: PodCounters) -> None:
