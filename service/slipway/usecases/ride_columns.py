@@ -54,12 +54,18 @@ class Columns:
 
     pickup_time: str
     dropoff_time: str
+    pickup_zone: str
+    dropoff_zone: str
+    distance: str
     actual: str | None
 
     @property
     def names(self) -> list[str]:
         """All columns to read."""
-        wanted = [self.pickup_time, self.dropoff_time, PICKUP_ZONE, DROPOFF_ZONE, DISTANCE]
+        wanted = [
+            *(self.pickup_time, self.dropoff_time),
+            *(self.pickup_zone, self.dropoff_zone, self.distance),
+        ]
         return [*wanted, self.actual] if self.actual else wanted
 
 
@@ -86,17 +92,31 @@ class Rides:
 
 
 def find_columns(names: Sequence[str], answer: str) -> Columns:
-    """The columns of a file with these names; raises InputDataInvalid that names a missing one."""
-    prefix = next((p for p in TIME_PREFIXES if f"{p}_pickup_datetime" in names), TIME_PREFIXES[0])
-    columns = Columns(
-        f"{prefix}_pickup_datetime", f"{prefix}_dropoff_datetime", TIP if answer == "tip" else None
+    """The columns of a file with these names, in any order and in any case of their letters.
+
+    The TLC has changed the case of names over the years (`airport_fee`, `Airport_fee`). Raises
+    InputDataInvalid that names what is missing, or what is there twice.
+    """
+    prefix = next(
+        (p for p in TIME_PREFIXES if _found(names, f"{p}_pickup_datetime")), TIME_PREFIXES[0]
     )
-    missing = [name for name in columns.names if name not in names]
-    if missing:
+    wanted = [f"{prefix}_pickup_datetime", f"{prefix}_dropoff_datetime"]
+    wanted += [PICKUP_ZONE, DROPOFF_ZONE, DISTANCE, *([TIP] if answer == "tip" else [])]
+    found = [_found(names, name) for name in wanted]
+    if missing := [name for name, there in zip(wanted, found, strict=True) if not there]:
         raise InputDataInvalid(
             f"the file has no column {', '.join(missing)}; it must have the TLC's columns"
         )
-    return columns
+    if double := [name for name, there in zip(wanted, found, strict=True) if len(there) > 1]:
+        raise InputDataInvalid(f"the file has the column {', '.join(double)} more than once")
+    chosen = [there[0] for there in found]
+    return Columns(*chosen[:5], actual=chosen[5] if answer == "tip" else None)
+
+
+def _found(names: Sequence[str], wanted: str) -> list[str]:
+    """The columns that may be meant: those of just this name, else of these letters."""
+    exact = [name for name in names if name == wanted]
+    return exact or [name for name in names if name.lower() == wanted.lower()]
 
 
 def read_rides(batch: pa.RecordBatch, columns: Columns) -> Rides:
@@ -104,9 +124,9 @@ def read_rides(batch: pa.RecordBatch, columns: Columns) -> Rides:
 
     Raises InputDataInvalid for a column of a type that cannot hold what it should.
     """
-    pickup, pickup_bad = _zones(batch, PICKUP_ZONE)
-    dropoff, dropoff_bad = _zones(batch, DROPOFF_ZONE)
-    distances = _numbers(batch, DISTANCE)
+    pickup, pickup_bad = _zones(batch, columns.pickup_zone)
+    dropoff, dropoff_bad = _zones(batch, columns.dropoff_zone)
+    distances = _numbers(batch, columns.distance)
     starts, ends = (_times(batch, name) for name in (columns.pickup_time, columns.dropoff_time))
     minutes = _minutes(starts, ends)
     actual = _numbers(batch, columns.actual) if columns.actual else minutes
@@ -151,7 +171,10 @@ def _zones(batch: pa.RecordBatch, name: str) -> tuple[pa.DictionaryArray, npt.ND
     """The zones' keys, and for each row 0 for a good one, _MISSING or _INVALID."""
     column = batch.column(name)
     if not isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_encode()
+        try:
+            column = column.dictionary_encode()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InputDataInvalid(f"the column {name} holds no zones") from error
     keys: list[str] = []
     faults: list[int] = []
     for value in column.dictionary.to_pylist():
@@ -185,8 +208,11 @@ def _pairs(pickup: pa.DictionaryArray, dropoff: pa.DictionaryArray) -> npt.NDArr
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> Floats:
+    column = batch.column(name)
+    if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
+        raise InputDataInvalid(f"the column {name} holds no numbers")
     try:
-        column = pc.fill_null(batch.column(name).cast(pa.float64()), np.nan)
+        column = pc.fill_null(column.cast(pa.float64()), np.nan)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputDataInvalid(f"the column {name} holds no numbers") from error
     numbers: Floats = column.to_numpy(zero_copy_only=False)
@@ -194,8 +220,12 @@ def _numbers(batch: pa.RecordBatch, name: str) -> Floats:
 
 
 def _times(batch: pa.RecordBatch, name: str) -> pa.Array:
+    column = batch.column(name)
+    # A number would be taken for microseconds, whatever it counts.
+    if pa.types.is_integer(column.type):
+        raise InputDataInvalid(f"the column {name} holds numbers and no times")
     try:
-        return batch.column(name).cast(pa.timestamp("us"), safe=False)
+        return column.cast(pa.timestamp("us"), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputDataInvalid(f"the column {name} holds no times") from error
 
