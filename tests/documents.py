@@ -59,8 +59,8 @@ def schemas() -> dict[str, Any]:
         "ids": {"enum": ["row", "uuid5"]},
         "input": {
             "type": "object",
-            "properties": {"name": text, "bytes": count, "sha256": text},
-            "required": ["name", "bytes", "sha256"],
+            "properties": {"name": text, "files": count, "bytes": count, "sha256": text},
+            "required": ["name", "files", "bytes", "sha256"],
         },
         "rows": count,
         "scored": count,

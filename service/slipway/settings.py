@@ -165,9 +165,11 @@ class ScoreSettings(ModelSettings):
     """`slipway score`."""
 
     input: str = "."
-    """Folder or S3 prefix with the months, or one file."""
+    """Folder, s3://bucket/prefix or http(s) address of the months; or one file, or a pattern."""
     output: str = "."
-    """Folder or S3 prefix under which the partitions are written."""
+    """Folder or s3://bucket/prefix under which the partitions are written, or one file."""
+    transfer_seconds: float = Field(900.0, gt=0, le=86400)
+    """Seconds that fetching one file may take, repetitions included."""
 
 
 class RouterSettings(ClusterSettings):

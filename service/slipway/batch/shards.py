@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import string
 import uuid
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +44,33 @@ class Shard:
         """The TLC's name for the month's file."""
         return f"{self.taxi_type}_tripdata_{self.year:04d}-{self.month:02d}.parquet"
 
+    def input_uri(self, given: str) -> str:
+        """The month's file, or a pattern of its files: what is given if that is one, else below it.
+
+        `{taxi_type}`, `{year}` and `{month}` stand for the month's own: `{year:04d}-{month:02d}`.
+        """
+        filled = self.fill(given)
+        if names_file(filled):
+            return filled
+        return f"{filled.rstrip('/')}/{self.input_name}"
+
+    def fill(self, given: str) -> str:
+        """The text with the month in its fields; raises InvalidConfig for any other field."""
+        values: dict[str, Any] = {
+            "taxi_type": self.taxi_type,
+            "year": self.year,
+            "month": self.month,
+        }
+        try:
+            fields = {name for _, name, _, _ in string.Formatter().parse(given)} - {None}
+            if fields <= set(values):
+                return given.format(**values)
+        except ValueError as error:
+            raise InvalidConfig(f"{given!r} cannot be filled in: {error}") from error
+        raise InvalidConfig(
+            f"{given!r} has fields other than {{taxi_type}}, {{year}} and {{month}}"
+        )
+
     def output_key(self, version: str) -> str:
         """Where the month's predictions lie below the output's root, without an ending."""
         return f"taxi_type={self.taxi_type}/year={self.year:04d}/month={self.month:02d}/{version}"
@@ -55,6 +84,12 @@ class Shard:
             return ids
         named = (str(uuid.uuid5(NAMESPACE, name)) for name in ids.to_pylist())
         return pa.array(named, pa.string(), size=len(rows))
+
+
+def names_file(uri: str) -> bool:
+    """Whether a URI is that of a Parquet file and not of a folder."""
+    path = urlsplit(uri).path if uri.startswith(("http://", "https://")) else uri
+    return path.endswith(".parquet")
 
 
 def month_before(day: date) -> tuple[int, int]:

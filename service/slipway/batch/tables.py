@@ -16,19 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from slipway.batch.shards import Shard
+from slipway.clients.tables import Source
 from slipway.errors import InputDataInvalid
 from slipway.scoring.scorer import Scorer
 from slipway.usecases.ride_columns import REASONS, find_columns, read_rides
 from slipway.usecases.rides import DROPOFF_ZONE, PICKUP_ZONE
 
 BATCH_ROWS = 65_536
+# Bytes of a column that are read at a time: without it a row group's columns are read whole.
+READ_AHEAD = 1 << 20
 # Predictions further off than this are what the summary calls "beyond".
 BEYOND = 10.0
 
@@ -61,16 +63,18 @@ def output_schema(answer: str, metadata: Mapping[str, str]) -> pa.Schema:
     return pa.schema(columns, metadata=dict(metadata))
 
 
-def open_month(path: Path) -> pq.ParquetFile:
-    """A month's file; raises InputDataInvalid when it is none, or has no rides."""
+def open_month(source: Source) -> pq.ParquetFile:
+    """A month's file; raises InputDataInvalid when it is none. Reads as it goes, not ahead."""
     try:
-        month = pq.ParquetFile(path)
+        return pq.ParquetFile(source.path, pre_buffer=False, buffer_size=READ_AHEAD)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputDataInvalid("the file is no Parquet file, or it was cut off") from error
-    if month.metadata.num_rows == 0:
-        month.close()
-        raise InputDataInvalid("the file holds no rides")
-    return month
+        raise InputDataInvalid(f"{source.name} is no Parquet file, or it was cut off") from error
+
+
+def count_rows(source: Source) -> int:
+    """The rides in a file; raises as `open_month`."""
+    with open_month(source) as month:
+        return int(month.metadata.num_rows)
 
 
 class MonthScorer:

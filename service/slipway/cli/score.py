@@ -67,10 +67,12 @@ def score(
         ),
     ] = None,
     input: Annotated[  # noqa: A002 - the option's name
-        str | None, typer.Option(help="Folder or s3://bucket/prefix of months, or one file.")
+        str | None,
+        typer.Option(help="Folder, s3://bucket/prefix or address of months; or a file or pattern."),
     ] = None,
     output: Annotated[
-        str | None, typer.Option(help="Folder or s3://bucket/prefix for the predictions.")
+        str | None,
+        typer.Option(help="Folder or s3://bucket/prefix for the predictions, or a file."),
     ] = None,
     ids: Annotated[Ids, typer.Option(help="How rides are named.")] = Ids.ROW,
     force: Annotated[bool, typer.Option("--force", help="Score again what is there.")] = False,
@@ -88,8 +90,9 @@ def score(
     if loaded is None:
         raise InvalidConfig("no model is named: give a reference, MODEL_RUN_ID or MODEL_URI")
     job = Job(shard, settings.input, settings.output, uuids=ids is Ids.UUID5, replace=force)
+    store = Store(settings.s3_endpoint, settings.transfer_seconds)
     with _progress(shard) as report:
-        outcome = run(job, loaded, Store(settings.s3_endpoint), report)
+        outcome = run(job, loaded, store, report)
     if form is Output.JSON:
         typer.echo(json.dumps(outcome.summary, indent=2))
     else:

@@ -109,8 +109,8 @@ def find_columns(names: Sequence[str], answer: str) -> Columns:
         )
     if double := [name for name, there in zip(wanted, found, strict=True) if len(there) > 1]:
         raise InputDataInvalid(f"the file has the column {', '.join(double)} more than once")
-    chosen = [there[0] for there in found]
-    return Columns(*chosen[:5], actual=chosen[5] if answer == "tip" else None)
+    pickup, dropoff, start, end, distance, *tip = (there[0] for there in found)
+    return Columns(pickup, dropoff, start, end, distance, tip[0] if tip else None)
 
 
 def _found(names: Sequence[str], wanted: str) -> list[str]:

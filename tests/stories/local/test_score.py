@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 from tests.artifacts import RIDE, save_ride_model
+from tests.web_files import web_server
 
 from slipway.batch.job import Job, run
 from slipway.batch.shards import Shard
@@ -151,6 +152,7 @@ def test_other_input_bytes_are_scored_anew(ride_model: Path, tmp_path: Path) -> 
         assert not run(job, loaded, Store()).already_there
 
 
+@pytest.mark.timeout(400)
 def test_E1_killed_at_any_moment_it_leaves_no_half_file_and_runs_again(
     ride_model: Path, months: Path, tmp_path: Path
 ) -> None:
@@ -286,6 +288,39 @@ def test_a_month_is_scored_the_same_in_whatever_form_it_comes(
     ]  # fmt: skip
     assert tables[0].equals(tables[1])
     assert tables[0].num_rows > 2_000
+
+
+def test_a_month_in_several_files_is_the_same_month(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    """By a pattern, in the order of the names; ids go on from one file to the next."""
+    loaded = load(ride_model)
+    whole = pq.read_table(months / RECIPE.file_name)
+    for number, part in enumerate((whole.slice(0, 700), whole.slice(700, 0), whole.slice(700))):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        pq.write_table(part, tmp_path / "in" / f"part-{number}.parquet")
+    single = run(Job(MARCH, str(months), str(tmp_path / "one")), loaded, Store())
+    several = run(
+        Job(MARCH, f"{tmp_path}/in/part-*.parquet", f"{tmp_path}/{{year}}/three.parquet"),
+        loaded,
+        Store(),
+    )
+    assert several.uri == f"{tmp_path}/2021/three.parquet"
+    assert several.summary["input"]["files"] == 3
+    tables = [pq.read_table(found.uri, partitioning=None) for found in (single, several)]
+    assert tables[0].equals(tables[1])
+
+
+def test_a_month_is_scored_from_a_web_server(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    loaded, data = load(ride_model), (months / RECIPE.file_name).read_bytes()
+    with web_server({f"/d/{RECIPE.file_name}": data}) as web:
+        remote = run(Job(MARCH, f"{web.url}/d", str(tmp_path / "a")), loaded, Store())
+        again = run(Job(MARCH, f"{web.url}/d", str(tmp_path / "a")), loaded, Store())
+    local = run(Job(MARCH, str(months), str(tmp_path / "b")), loaded, Store())
+    assert again.already_there
+    assert Path(remote.uri).read_bytes() == Path(local.uri).read_bytes()
 
 
 @pytest.mark.real_rides
