@@ -16,8 +16,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from slipway.batch.forms import OWN, Form
 from slipway.batch.shards import Shard, names_file
-from slipway.batch.tables import MonthScorer, Totals, count_rows, open_month, output_schema
+from slipway.batch.tables import (
+    DROPPED,
+    MonthScorer,
+    Totals,
+    count_rows,
+    open_month,
+    read_month,
+)
 from slipway.clients.tables import Source, Store, is_web
 from slipway.errors import InputDataInvalid, InvalidConfig
 from slipway.models.obtain import Loaded
@@ -40,6 +48,11 @@ class Job:
     output: str
     uuids: bool = False
     replace: bool = False
+    form: Form = OWN
+    max_dropped: float = 1.0
+    """The share of rides that may be left out; with more of them nothing is written."""
+    keep_dropped: bool = False
+    """Write the ids of the rides that were left out, with the reasons, beside the output."""
 
     def __post_init__(self) -> None:
         """Refuse what would fail after all the work only."""
@@ -58,7 +71,7 @@ class Job:
         filled = self.shard.fill(self.output)
         if names_file(filled):
             return filled.removesuffix(".parquet")
-        return f"{filled.rstrip('/')}/{self.shard.output_key(version)}"
+        return f"{filled.rstrip('/')}/{self.shard.output_key(version)}{self.form.suffix}"
 
 
 @dataclass(frozen=True)
@@ -84,12 +97,35 @@ def run(job: Job, loaded: Loaded, store: Store, progress: Progress = lambda *_: 
         known = None if job.replace else _known(store, uri, made_from)
         if known is not None:
             return Outcome(known, f"{uri}.parquet", already_there=True)
-        scored = Path(scratch, "output.parquet")
-        totals = _score(job, loaded, sources, scored, made_from, progress)
+        scored, dropped = Path(scratch, "output.parquet"), Path(scratch, "dropped.parquet")
+        totals = _score(job, loaded, sources, (scored, dropped), made_from, progress)
         summary = made_from | summarise(totals)
+        if job.keep_dropped:
+            store.write(dropped, f"{uri}.dropped.parquet")
         store.write(scored, f"{uri}.parquet")
         store.write_text(json.dumps(summary, indent=2) + "\n", f"{uri}.summary.json")
     return Outcome(summary, f"{uri}.parquet", already_there=False)
+
+
+def check(job: Job, store: Store) -> dict[str, Any]:
+    """Read and judge the month, without a model and without an output: the first step alone."""
+    totals = Totals()
+    with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
+        sources = read_input(job, store, Path(scratch))
+        _rows(sources)
+        for source in sources:
+            with open_month(source) as month:
+                for rides in read_month(month, "duration"):
+                    totals.judge(rides)
+                    totals.scored += len(rides.positions)
+        _check(totals, job.max_dropped)
+        return {
+            **asdict(job.shard),
+            "input": identify(sources),
+            "rows": totals.rows,
+            "usable": totals.scored,
+            "dropped": {reason: count for reason, count in totals.dropped.items() if count},
+        }
 
 
 def read_input(job: Job, store: Store, scratch: Path) -> list[Source]:
@@ -106,6 +142,7 @@ def summarise(totals: Totals) -> dict[str, Any]:
         "scored": count,
         "dropped": {reason: number for reason, number in totals.dropped.items() if number},
         "mean_predicted": totals.predicted / count if count else None,
+        "std_predicted": totals.deviation,
         "mean_actual": totals.actual / count if count else None,
         "mean_absolute_error": totals.error / count if count else None,
         "share_beyond_10": totals.beyond / count if count else None,
@@ -132,6 +169,7 @@ def _made_from(job: Job, loaded: Loaded, sources: Sequence[Source]) -> dict[str,
         "answer": loaded.scorer.use_case.answer,
         "model_version": loaded.release.version,
         "model_digest": loaded.release.digest,
+        "form": job.form.name,
         "ids": "uuid5" if job.uuids else "row",
         "input": identify(sources),
     }
@@ -154,25 +192,48 @@ def _score(
     job: Job,
     loaded: Loaded,
     sources: Sequence[Source],
-    target: Path,
+    targets: tuple[Path, Path],
     made_from: dict[str, Any],
     progress: Progress,
 ) -> Totals:
-    answer = loaded.scorer.use_case.answer
     metadata = {"slipway.schema": SCHEMA, "slipway.made_from": json.dumps(made_from)}
-    schema = output_schema(answer, metadata)
+    schema = job.form.schema(loaded.scorer.use_case.answer, metadata)
     scorer = MonthScorer(
-        job.shard, loaded.scorer, loaded.release.version, schema=schema, uuids=job.uuids
+        job.shard, loaded.scorer, loaded.release.version, job.form, uuids=job.uuids
     )
-    rows = sum(count_rows(source) for source in sources)
-    if rows == 0:
-        raise InputDataInvalid("the file holds no rides")
-    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+    rows = _rows(sources)
+    with (
+        pq.ParquetWriter(targets[0], schema, compression=job.form.compression) as writer,
+        pq.ParquetWriter(targets[1], DROPPED, compression="zstd") as dropped,
+    ):
         for source in sources:
             with open_month(source) as month:
-                for batch in scorer.batches(month):
-                    writer.write_batch(batch)
+                for scored, left_out in scorer.batches(month, schema):
+                    writer.write_batch(scored)
+                    if job.keep_dropped:
+                        dropped.write_batch(left_out)
                     progress(scorer.totals.rows, rows)
-    if scorer.totals.scored == 0:
-        raise InputDataInvalid("no ride of the file can be scored; the columns may be mixed up")
+    _check(scorer.totals, job.max_dropped)
     return scorer.totals
+
+
+def _rows(sources: Sequence[Source]) -> int:
+    rows = sum(count_rows(source) for source in sources)
+    if rows == 0:
+        raise InputDataInvalid(f"{sources[0].name} holds no rides")
+    return rows
+
+
+def _check(totals: Totals, max_dropped: float) -> None:
+    left_out = totals.rows - totals.scored
+    most = max(totals.dropped, key=lambda reason: totals.dropped[reason])
+    if totals.scored == 0:
+        raise InputDataInvalid(
+            f"no ride of the file can be scored, most of them for {most}; "
+            "the columns may be mixed up"
+        )
+    if left_out > max_dropped * totals.rows:
+        raise InputDataInvalid(
+            f"{left_out} of {totals.rows} rides cannot be scored, most of them for {most}; "
+            f"the limit is {max_dropped:.1%} (--max-dropped)"
+        )

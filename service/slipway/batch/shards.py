@@ -39,6 +39,10 @@ class Shard:
         if not FIRST_YEAR <= self.year <= 2200:
             raise InvalidConfig(f"the year must be from {FIRST_YEAR}, not {self.year}")
 
+    def __str__(self) -> str:
+        """As people name it: `green 2021-03`."""
+        return f"{self.taxi_type} {self.year:04d}-{self.month:02d}"
+
     @property
     def input_name(self) -> str:
         """The TLC's name for the month's file."""
@@ -84,6 +88,12 @@ class Shard:
             return ids
         named = (str(uuid.uuid5(NAMESPACE, name)) for name in ids.to_pylist())
         return pa.array(named, pa.string(), size=len(rows))
+
+    def homework_ids(self, rows: npt.NDArray[np.int64]) -> pa.Array:
+        """The rides' ids as the course's homework has them: `2021/03_7`."""
+        digits = pc.cast(pa.array(rows), pa.string())
+        prefix = pa.scalar(f"{self.year:04d}/{self.month:02d}_")
+        return pc.binary_join_element_wise(prefix, digits, "")
 
 
 def names_file(uri: str) -> bool:

@@ -23,6 +23,7 @@ from slipway.usecases.rides import (
     PICKUP_ZONE,
     pair_key,
     ride_features,
+    zone_features,
     zone_key,
 )
 
@@ -73,7 +74,8 @@ class Columns:
 class Rides:
     """The rides of a batch that can be scored; all arrays have one entry a ride.
 
-    `positions` are places within the batch; `actual` is in minutes or dollars.
+    `positions` are places within the batch; `actual` is in minutes or dollars. `reasons` has an
+    entry for each row of the batch: its place in REASONS, or -1 for a ride that can be scored.
     """
 
     positions: npt.NDArray[np.int64]
@@ -83,11 +85,24 @@ class Rides:
     pairs: npt.NDArray[np.object_]
     distances: Floats
     actual: Floats
-    dropped: dict[str, int]
+    reasons: npt.NDArray[np.int8]
 
-    def features(self) -> list[dict[str, Any]]:
-        """What the pipeline takes, one dict a ride."""
-        rides = zip(self.pairs.tolist(), self.distances.tolist(), strict=True)
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many rows were left out, by reason."""
+        counts = np.bincount(self.reasons[self.reasons >= 0], minlength=len(REASONS))
+        return dict(zip(REASONS, counts.tolist(), strict=True))
+
+    def features(self, *, apart: bool = False) -> list[dict[str, Any]]:
+        """What the pipeline takes, one dict a ride; `apart` for models that take zones apart."""
+        distances = self.distances.tolist()
+        if apart:
+            ends = zip(self.pickup_zones.to_pylist(), self.dropoff_zones.to_pylist(), strict=True)
+            return [
+                zone_features(pickup, dropoff, distance)
+                for (pickup, dropoff), distance in zip(ends, distances, strict=True)
+            ]
+        rides = zip(self.pairs.tolist(), distances, strict=True)
         return [ride_features(pair, distance) for pair, distance in rides]
 
 
@@ -142,7 +157,8 @@ def read_rides(batch: pa.RecordBatch, columns: Columns) -> Rides:
             minutes > MAX_MINUTES,
             np.isnan(actual),
         )
-    kept, dropped = _judge(batch.num_rows, judgements)
+    reasons = _judge(batch.num_rows, judgements)
+    kept = np.flatnonzero(reasons < 0)
     return Rides(
         positions=kept,
         pickup_times=starts.take(pa.array(kept)),
@@ -151,20 +167,18 @@ def read_rides(batch: pa.RecordBatch, columns: Columns) -> Rides:
         pairs=_pairs(pickup.take(pa.array(kept)), dropoff.take(pa.array(kept))),
         distances=distances[kept],
         actual=actual[kept],
-        dropped=dropped,
+        reasons=reasons,
     )
 
 
 _MISSING, _INVALID = 1, 2
 
 
-def _judge(rows: int, judgements: Sequence[Any]) -> tuple[npt.NDArray[np.int64], dict[str, int]]:
-    good = np.ones(rows, dtype=bool)
-    dropped = {}
-    for reason, bad in zip(REASONS, judgements, strict=True):
-        dropped[reason] = int(np.count_nonzero(good & bad))
-        good &= ~bad
-    return np.flatnonzero(good), dropped
+def _judge(rows: int, judgements: Sequence[Any]) -> npt.NDArray[np.int8]:
+    reasons = np.full(rows, -1, dtype=np.int8)
+    for place, bad in enumerate(judgements):
+        reasons[(reasons < 0) & bad] = place
+    return reasons
 
 
 def _zones(batch: pa.RecordBatch, name: str) -> tuple[pa.DictionaryArray, npt.NDArray[np.int8]]:
