@@ -171,6 +171,10 @@ class ScoreSettings(ModelSettings):
     """The month's year; without it and SLIPWAY_MONTH it is the month before the run date."""
     month: int | None = Field(None, ge=1, le=12)
     """The month, 1 to 12."""
+    months: str = ""
+    """A range as 2021-03..2022-04, of which SLIPWAY_INDEX is one: a backfill's Job sets both."""
+    index: int = Field(0, ge=0)
+    """Which of SLIPWAY_MONTHS, from 0."""
     run_date: date | None = None
     """The day of the run, as 2021-04-02; empty means today."""
     input: str = "."
@@ -185,6 +189,10 @@ class ScoreSettings(ModelSettings):
     """A file for the run's metrics, as node_exporter's textfile collector reads them."""
     push_gateway: str = ""
     """The address of a Prometheus Pushgateway that gets the run's metrics."""
+
+
+class BackfillSettings(ClusterSettings, ScoreSettings):
+    """`slipway backfill`."""
 
 
 class RouterSettings(ClusterSettings):

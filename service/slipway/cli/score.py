@@ -16,6 +16,7 @@ import typer
 
 from slipway.batch.forms import HOMEWORK, OWN
 from slipway.batch.job import Job, Outcome, check, run
+from slipway.batch.plan import months
 from slipway.batch.shards import Shard, month_before
 from slipway.cli.fetch import reference_of
 from slipway.cli.scored import progress, show, show_check
@@ -161,12 +162,22 @@ def _shard(settings: ScoreSettings) -> Shard:
     if (year is None) != (month is None):
         raise InvalidConfig("give both year and month, or neither")
     today = datetime.now(UTC).date()
-    if year is None or month is None:
-        year, month = month_before(settings.run_date or today)
-    shard = Shard(settings.taxi_type, year, month)
-    if (year, month) > (today.year, today.month):
+    if year is not None and month is not None:
+        shard = Shard(settings.taxi_type, year, month)
+    elif settings.months:
+        shard = _of_range(settings)
+    else:
+        shard = Shard(settings.taxi_type, *month_before(settings.run_date or today))
+    if (shard.year, shard.month) > (today.year, today.month):
         raise InputDataMissing(f"the month {shard} lies in the future")
     return shard
+
+
+def _of_range(settings: ScoreSettings) -> Shard:
+    shards = months(settings.months, settings.taxi_type)
+    if settings.index >= len(shards):
+        raise InvalidConfig(f"SLIPWAY_INDEX: {settings.months} has {len(shards)} months only")
+    return shards[settings.index]
 
 
 def _score(settings: ScoreSettings, job: Job, store: Store) -> Outcome:
