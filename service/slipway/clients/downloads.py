@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import urllib3
@@ -24,41 +25,74 @@ PAUSE = 0.5
 # Small, as the time is looked at between two blocks, however slowly they come.
 BLOCK = 1 << 14
 
+RETRIES = urllib3.Retry(
+    total=None,
+    connect=2,
+    read=2,
+    redirect=5,
+    status=2,
+    other=0,
+    status_forcelist=(429, 500, 502, 503, 504),
+    backoff_factor=0.2,
+    raise_on_status=False,
+)
+
 Opener = Callable[[], AbstractContextManager[Readable]]
 
 
 def download(opener: Opener, target: Path, seconds: float, name: str) -> None:
     """Write what `opener` gives into `target`; all tries together take `seconds` at most.
 
-    Raises Unavailable, or at once whatever a repetition does not mend: AccessDenied and
-    ArtifactMissing.
+    A transfer that broke off on the way is begun anew. Asking for it is the opener's to repeat, so
+    what it raises is raised: Unavailable, AccessDenied, ArtifactMissing.
     """
     deadline = time.monotonic() + seconds
     for attempt in range(TRIES):
         try:
             return _once(opener, target, deadline, name)
-        except AccessDenied:
-            raise
-        except Unavailable:
+        except _BrokenOff as broken:
             if attempt == TRIES - 1 or time.monotonic() > deadline:
-                raise
+                raise Unavailable(broken.message) from broken
             time.sleep(PAUSE * 2**attempt)
     return None
 
 
+class _BrokenOff(Exception):
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 def _once(opener: Opener, target: Path, deadline: float, name: str) -> None:
-    with opener() as body, target.open("wb") as sink:
-        while chunk := body.read(BLOCK):
-            try:
-                sink.write(chunk)
-            except OSError as error:
-                raise AccessDenied(
-                    f"{name} does not fit into the scratch folder: {error.strerror}"
-                ) from error
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"{name} comes too slowly; SLIPWAY_TRANSFER_SECONDS is the time that it has"
-                )
+    began = False
+    try:
+        with opener() as body, target.open("wb") as sink:
+            began = True
+            while chunk := body.read(BLOCK):
+                _write(sink, chunk, name)
+                _check_time(deadline, name)
+    except AccessDenied:
+        raise
+    except Unavailable as error:
+        if not began:
+            raise
+        raise _BrokenOff(error.message) from error
+
+
+def _write(sink: BinaryIO, chunk: bytes, name: str) -> None:
+    try:
+        sink.write(chunk)
+    except OSError as error:
+        raise AccessDenied(
+            f"{name} does not fit into the scratch folder: {error.strerror}"
+        ) from error
+
+
+def _check_time(deadline: float, name: str) -> None:
+    if time.monotonic() > deadline:
+        raise Unavailable(
+            f"{name} comes too slowly; SLIPWAY_TRANSFER_SECONDS is the time that it has"
+        )
 
 
 class WebFiles:
@@ -75,7 +109,7 @@ class WebFiles:
                     url,
                     preload_content=False,
                     timeout=urllib3.Timeout(connect=5, read=10),
-                    retries=urllib3.Retry(total=None, connect=0, read=0, redirect=5, other=0),
+                    retries=RETRIES,
                     # The bytes as they lie there: their digest names them.
                     headers={"Accept-Encoding": "identity"},
                 )
