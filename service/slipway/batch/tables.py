@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import structlog
 
 from slipway.batch.forms import Form, Scored
 from slipway.batch.shards import Shard
 from slipway.clients.tables import Source
 from slipway.errors import InputDataInvalid
+from slipway.models.columnar import columnar
 from slipway.scoring.scorer import Scorer
 from slipway.usecases.ride_columns import REASONS, Rides, find_columns, read_rides
 from slipway.usecases.rides import Rides as RidesCase
@@ -23,8 +25,12 @@ from slipway.usecases.rides import Rides as RidesCase
 BATCH_ROWS = 65_536
 # Bytes of a column that are read at a time: without it a row group's columns are read whole.
 READ_AHEAD = 1 << 20
+# Rides by which the model by columns is compared with the model itself, once a month.
+COMPARED = 1_000
 # Predictions further off than this are what the summary calls "beyond".
 BEYOND = 10.0
+
+log = structlog.get_logger(__name__)
 
 DROPPED = pa.schema([("ride_id", pa.string()), ("reason", pa.string())])
 
@@ -129,6 +135,8 @@ class MonthScorer:
         self._uuids = uuids
         case = scorer.use_case
         self._apart = isinstance(case, RidesCase) and case.apart
+        self._columnar = columnar(scorer.predict) if scorer.form == "native" else None
+        self._agrees: bool | None = None
         self.totals = Totals()
 
     def batches(
@@ -145,10 +153,28 @@ class MonthScorer:
             yield pa.record_batch(columns, schema=schema), self._left_out(rides, first)
 
     def _predict(self, rides: Rides) -> Floats:
-        count = len(rides.positions)
-        if not count:
+        if not len(rides.positions):
             return np.empty(0)
-        return self._scorer.score_features(rides.features(apart=self._apart), count)
+        model = self._columnar
+        if model is None:
+            return self._natively(rides)
+        categories, numbers = rides.columns(apart=self._apart)
+        predicted = self._scorer.guard(lambda: model(categories, numbers), len(rides.positions))
+        if self._agrees is None:
+            self._agrees = self._compare(rides, predicted)
+            if not self._agrees:
+                log.warning("the model is asked ride by ride: by columns it answers otherwise")
+                self._columnar = None
+                return self._natively(rides)
+        return predicted
+
+    def _natively(self, rides: Rides) -> Floats:
+        return self._scorer.score_features(rides.features(apart=self._apart), len(rides.positions))
+
+    def _compare(self, rides: Rides, predicted: Floats) -> bool:
+        """Whether the model itself answers the first rides with the same bits."""
+        native = self._natively(rides.first(COMPARED))
+        return bool(np.array_equal(native, predicted[:COMPARED]))
 
     def _left_out(self, rides: Rides, first: int) -> pa.RecordBatch:
         rows = np.flatnonzero(rides.reasons >= 0)

@@ -179,6 +179,7 @@ class _Pair:
 
     def __init__(self, vectorizer: Any, model: Any) -> None:
         self._vectorizer, self._model = vectorizer, model
+        self.steps = [("vectorizer", vectorizer), ("model", model)]
         self.names: list[str] = list(vectorizer.feature_names_)
 
     def __call__(self, features: list[Mapping[str, Any]]) -> Any:

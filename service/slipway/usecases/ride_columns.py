@@ -7,7 +7,7 @@ column that missing ids have made float gives `"10"` and not `"10.0"`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from slipway.usecases.rides import (
     DISTANCE,
     DROPOFF_ZONE,
     MAX_DISTANCE,
+    PAIR,
     PICKUP_ZONE,
-    pair_key,
+    pair_of_keys,
     ride_features,
     zone_features,
     zone_key,
@@ -82,7 +83,9 @@ class Rides:
     pickup_times: pa.Array
     pickup_zones: pa.Array
     dropoff_zones: pa.Array
-    pairs: npt.NDArray[np.object_]
+    # The place of each ride's pair of zones among the distinct ones, and these.
+    pair_places: npt.NDArray[np.int64]
+    pair_names: list[str]
     distances: Floats
     actual: Floats
     reasons: npt.NDArray[np.int8]
@@ -92,6 +95,35 @@ class Rides:
         """How many rows were left out, by reason."""
         counts = np.bincount(self.reasons[self.reasons >= 0], minlength=len(REASONS))
         return dict(zip(REASONS, counts.tolist(), strict=True))
+
+    @property
+    def pairs(self) -> npt.NDArray[np.object_]:
+        """Each ride's pair of zones."""
+        return np.array(self.pair_names, dtype=object)[self.pair_places]
+
+    def columns(self, *, apart: bool = False) -> tuple[dict[str, Any], dict[str, Floats]]:
+        """The features by column: categories as (places, distinct values), and numbers."""
+        categories: dict[str, Any] = {PAIR: (self.pair_places, self.pair_names)}
+        if apart:
+            ends = {PICKUP_ZONE: self.pickup_zones, DROPOFF_ZONE: self.dropoff_zones}
+            categories = {
+                name: (zones.indices.to_numpy(), zones.dictionary.to_pylist())
+                for name, zones in ends.items()
+            }
+        return categories, {DISTANCE: self.distances}
+
+    def first(self, count: int) -> Rides:
+        """The first so many of the rides."""
+        return replace(
+            self,
+            positions=self.positions[:count],
+            pickup_times=self.pickup_times[:count],
+            pickup_zones=self.pickup_zones[:count],
+            dropoff_zones=self.dropoff_zones[:count],
+            pair_places=self.pair_places[:count],
+            distances=self.distances[:count],
+            actual=self.actual[:count],
+        )
 
     def features(self, *, apart: bool = False) -> list[dict[str, Any]]:
         """What the pipeline takes, one dict a ride; `apart` for models that take zones apart."""
@@ -159,12 +191,14 @@ def read_rides(batch: pa.RecordBatch, columns: Columns) -> Rides:
         )
     reasons = _judge(batch.num_rows, judgements)
     kept = np.flatnonzero(reasons < 0)
+    places, names = _pairs(pickup.take(pa.array(kept)), dropoff.take(pa.array(kept)))
     return Rides(
         positions=kept,
         pickup_times=starts.take(pa.array(kept)),
         pickup_zones=pickup.take(pa.array(kept)),
         dropoff_zones=dropoff.take(pa.array(kept)),
-        pairs=_pairs(pickup.take(pa.array(kept)), dropoff.take(pa.array(kept))),
+        pair_places=places,
+        pair_names=names,
         distances=distances[kept],
         actual=actual[kept],
         reasons=reasons,
@@ -212,13 +246,18 @@ def _key(value: Any) -> tuple[str, int]:
         return "", _INVALID
 
 
-def _pairs(pickup: pa.DictionaryArray, dropoff: pa.DictionaryArray) -> npt.NDArray[np.object_]:
+def _pairs(
+    pickup: pa.DictionaryArray, dropoff: pa.DictionaryArray
+) -> tuple[npt.NDArray[np.int64], list[str]]:
     ends = dropoff.dictionary.to_pylist()
     codes = pickup.indices.to_numpy().astype(np.int64) * len(ends) + dropoff.indices.to_numpy()
     distinct, places = np.unique(codes, return_inverse=True)
     starts = pickup.dictionary.to_pylist()
-    names = [pair_key(starts[code // len(ends)], ends[code % len(ends)]) for code in distinct]
-    return np.array(names, dtype=object)[places] if names else np.empty(0, dtype=object)
+    names = [
+        pair_of_keys(starts[code // len(ends)], ends[code % len(ends)])
+        for code in distinct.tolist()
+    ]
+    return places, names
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> Floats:

@@ -59,7 +59,12 @@ def zone_key(zone: float | str) -> str:
 
 def pair_key(pickup: float | str, dropoff: float | str) -> str:
     """The category that the model learns from: both zones' keys, joined by an underscore."""
-    return f"{zone_key(pickup)}_{zone_key(dropoff)}"
+    return pair_of_keys(zone_key(pickup), zone_key(dropoff))
+
+
+def pair_of_keys(pickup: str, dropoff: str) -> str:
+    """The category of two zones whose keys are known already."""
+    return f"{pickup}_{dropoff}"
 
 
 class Ride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
