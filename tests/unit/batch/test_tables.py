@@ -67,7 +67,7 @@ def test_R47_a_month_by_columns_has_the_bits_of_a_month_by_dicts(month: Path) ->
     assert by_columns == by_dicts
 
 
-class Moody(LinearRegression):
+class Moody(LinearRegression):  # type: ignore[misc]
     """Answers by how many rows it is asked at a time."""
 
     def predict(self, rows: Any) -> Any:

@@ -59,7 +59,7 @@ def test_R47_it_answers_with_the_same_bits(name: str, rides: list[tuple[int, flo
     assert found.tobytes() == native.tobytes()
 
 
-class Own(DictVectorizer):
+class Own(DictVectorizer):  # type: ignore[misc]
     """Somebody's own vectoriser, which may do anything."""
 
 
