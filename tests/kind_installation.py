@@ -18,10 +18,11 @@ from typing import Any
 import yaml
 from k8s.local.dependencies import NAMESPACE as PLATFORM
 from k8s.local.images import product
-from tests.chart_render import CHART, program
+from tests.chart_render import CHART
 from tests.cluster_worlds import FULLNAME, KubeWorld
 from tests.containers import docker
 from tests.kind_server import KindServer
+from tests.programs import program
 from tests.service_process import ROOT, SLIPWAY, bare_environment, free_port, post
 from tests.waiting import until
 

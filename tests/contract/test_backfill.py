@@ -22,6 +22,8 @@ from tests.waiting import until
 from slipway.models.obtain import release_of
 from slipway.settings import ModelSettings, read_settings
 
+pytestmark = pytest.mark.platform
+
 NAMESPACE = "ml"
 BATCH, CORE = f"/apis/batch/v1/namespaces/{NAMESPACE}", f"/api/v1/namespaces/{NAMESPACE}"
 AT = "2026-11-24T12:00:00Z"
