@@ -103,9 +103,9 @@ MODELS |= {
         "permuted": lambda features: 40.0 * np.array(_scattered(features)),
         "fails a fifth": _fails_a_fifth,
         "NaN for a fifth": _nan_for_a_fifth,
+        "3 times slower": _taking(0.12),
     }.items()
 }
-MODELS["20 ms"] = _taking(0.02)
 
 
 def loaded(
