@@ -64,6 +64,8 @@ class FakeRouters:
         self.stuck: set[str] = set()
         self.silent: set[str] = set()
         self.rejected: dict[str, str] = {}
+        # How often somebody wanted to know what was measured.
+        self.measured = 0
 
     def follow(self) -> None:
         """Load the present table."""
@@ -88,7 +90,7 @@ class FakeRouters:
 
     def get_each(self, paths: Mapping[str, str]) -> Mapping[str, bytes]:
         """Nobody tells what was measured: gates stay without data."""
-        assert paths
+        self.measured += bool(paths)
         return {}
 
     def weights(self, slot: str) -> set[int]:

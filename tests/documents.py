@@ -17,6 +17,7 @@ import msgspec
 from pydantic_settings import BaseSettings
 
 from slipway import settings
+from slipway.batch.forms import HOMEWORK, OWN
 from slipway.models.release import Release
 from slipway.rollout import state_document
 from slipway.rollout.state import State
@@ -56,11 +57,12 @@ def schemas() -> dict[str, Any]:
         "answer": {"enum": ["duration", "tip"]},
         "model_version": text,
         "model_digest": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+        "form": {"enum": [OWN.name, HOMEWORK.name]},
         "ids": {"enum": ["row", "uuid5"]},
         "input": {
             "type": "object",
-            "properties": {"name": text, "bytes": count, "sha256": text},
-            "required": ["name", "bytes", "sha256"],
+            "properties": {"name": text, "files": count, "bytes": count, "sha256": text},
+            "required": ["name", "files", "bytes", "sha256"],
         },
         "rows": count,
         "scored": count,
@@ -70,6 +72,7 @@ def schemas() -> dict[str, Any]:
             "additionalProperties": False,
         },
         "mean_predicted": number,
+        "std_predicted": number,
         "mean_actual": number,
         "mean_absolute_error": number,
         "share_beyond_10": number,

@@ -10,13 +10,15 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 CUT_AFTER = 600
+# Bytes of a request: more than its head.
+CUT_UPLOAD_AFTER = 20_000
 
 
 class FaultProxy:
     """Between a client and `target`; what breaks is said by `mode`.
 
     pass; refuse (nobody listens); silent (accepts, never answers); reset (RST after some bytes of
-    the answer); cut (end of file there); slow (a KiB a second).
+    the answer); cut (end of file there); slow (a KiB a second); upload (RST within a long request).
     """
 
     def __init__(self, target: str, mode: str) -> None:
@@ -68,10 +70,11 @@ class FaultProxy:
     def _connect(self, client: socket.socket) -> None:
         upstream = socket.create_connection(self._target, timeout=10)
         self._sockets.append(upstream)
-        self._spawn(self._pump, client, upstream, False)
-        self._spawn(self._pump, upstream, client, self.mode in ("reset", "cut", "slow"))
+        self._spawn(self._pump, client, upstream, self.mode == "upload", CUT_UPLOAD_AFTER)
+        faulty = self.mode in ("reset", "cut", "slow")
+        self._spawn(self._pump, upstream, client, faulty, CUT_AFTER)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, faulty: bool) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, faulty: bool, limit: int) -> None:
         sent = 0
         with contextlib.suppress(OSError):
             while data := source.recv(1024 if faulty else 65536):
@@ -79,13 +82,13 @@ class FaultProxy:
                     return
                 sink.sendall(data)
                 sent += len(data)
-                if faulty and self.mode in ("reset", "cut") and sent > CUT_AFTER:
+                if faulty and self.mode != "slow" and sent > limit:
                     self._break(source, sink)
                     return
             sink.shutdown(socket.SHUT_WR)
 
     def _break(self, source: socket.socket, sink: socket.socket) -> None:
-        if self.mode == "reset":
+        if self.mode in ("reset", "upload"):
             sink.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for connection in (sink, source):
             # Another thread still reads from it: only a shutdown ends the connection itself.

@@ -24,14 +24,14 @@ CONTEXT = "kind-slipway"
 
 
 class KindServer:
-    """The API server of the cluster; `ask` is its administrator."""
+    """The API server of the cluster; `ask` is its administrator, `path` their kubeconfig."""
 
     # Here the roles are put together by the cluster itself.
     editor_roles = ("edit",)
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        cluster, user = _found()
+        self.path, cluster, user = _found()
         self._server = cluster["server"]
         authority = base64.b64decode(cluster["certificate-authority-data"])
         self._authority = folder / "authority.crt"
@@ -78,13 +78,21 @@ class KindServer:
             headers={"Content-Type": f"application/{kind}"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=30, context=self._trusted) as answer:  # noqa: S310
-                return json.loads(answer.read())
+            return json.loads(self._read(request))
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 404:
                     return None
                 raise AssertionError(error.read().decode()) from error
+
+    def text(self, path: str) -> str:
+        """What is answered at a path, as of a pod behind the API server's proxy; raises OSError."""
+        return self._read(urllib.request.Request(f"{self._server}{path}")).decode()  # noqa: S310
+
+    def _read(self, request: urllib.request.Request) -> bytes:
+        with urllib.request.urlopen(request, timeout=30, context=self._trusted) as answer:  # noqa: S310
+            found: bytes = answer.read()
+            return found
 
 
 @contextlib.contextmanager
@@ -99,8 +107,8 @@ def kind_server() -> Iterator[KindServer]:
         yield server
 
 
-def _found() -> tuple[dict[str, str], dict[str, str]]:
-    """The cluster's and the user's part of the first kubeconfig that knows the context."""
+def _found() -> tuple[Path, dict[str, str], dict[str, str]]:
+    """The first kubeconfig that knows the context, and its parts for the cluster and the user."""
     for name in kube_config.KUBE_CONFIG_DEFAULT_LOCATION.split(":"):
         path = Path(name).expanduser()
         document = (yaml.safe_load(path.read_text()) if path.is_file() else None) or {}
@@ -108,6 +116,7 @@ def _found() -> tuple[dict[str, str], dict[str, str]]:
             if each["name"] == CONTEXT:
                 context = each["context"]
                 return (
+                    path,
                     _named(document["clusters"], context["cluster"])["cluster"],
                     _named(document["users"], context["user"])["user"],
                 )

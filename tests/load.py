@@ -93,7 +93,7 @@ class Load:
         self._request = request
         self._seen = seen
         self._rate = rate
-        self._began = time.monotonic()
+        self._due = 0.0
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -169,10 +169,16 @@ class Load:
 
     def _mine(self) -> Iterator[int]:
         while not self._stop.is_set() and (number := next(self._numbers)) < self._limit:
-            early = self._began + number / self._rate - time.monotonic()
-            if early > 0 and self._stop.wait(early):
+            if self._stop.wait(self._early()):
                 return
             yield number
+
+    def _early(self) -> float:
+        """Seconds until the next request is due; one that is late is not made up for by a burst."""
+        with self._lock:
+            now = time.monotonic()
+            self._due = max(self._due + 1 / self._rate, now)
+            return self._due - now
 
     def _count(self, status: int, headers: dict[str, str]) -> None:
         with self._lock:

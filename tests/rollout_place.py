@@ -97,7 +97,7 @@ class RolloutPlace:
 
     def load(self, **options: Any) -> Load:
         """Rides of many distances through the router."""
-        options = {"rate": RATE, "clients": 12} | options
+        options = {"rate": RATE, "clients": 16} | options
         return Load(self.router.port, limit=MOST_REQUESTS, request=varied, **options)
 
     def want(self, name: str) -> None:
@@ -140,6 +140,14 @@ class RolloutPlace:
         seen = self.loop.report.seen
         return seen.snapshot.window if seen else None
 
+    def reversed_pairs(self) -> int:
+        """Pairs of the watch: of the promoted second release and the warm first one."""
+        window = self.window
+        sides = release("b").digest, release("a").digest
+        mine = window is not None and (window.candidate, window.control) == sides
+        promoted = self.state.phase == "promoted"
+        return window.pairs.pairs if mine and promoted and window and window.pairs else 0
+
     def reasons(self) -> list[str]:
         """What happened to the second release, in the words of the history."""
         return [entry.reason for entry in self.state.history[self.known :]]
@@ -176,7 +184,7 @@ def rolling(stable: str, candidate: str, policy: str = "preset: test") -> Iterat
             pods[digest] = stack.enter_context(
                 serving(
                     command=stub(kind, digest),
-                    environment={"SLIPWAY_SLOT": slot, "SLIPWAY_THREADS": "16"},
+                    environment={"SLIPWAY_SLOT": slot, "SLIPWAY_THREADS": "64"},
                     ready=False,
                 )
             )

@@ -49,6 +49,9 @@ PURE = [
     "models/release.py",
     "models/mlmodel.py",
     "models/trusted_types.py",
+    "batch/forms.py",
+    "batch/indexed_job.py",
+    "batch/plan.py",
     "batch/shards.py",
     "cluster/lease.py",
     "cluster/protocol.py",
@@ -116,7 +119,7 @@ PURE = [
 ]
 PURE_LIBRARIES = {"numpy", "msgspec", "yaml", "pandas", "pyarrow"}
 PURE_STANDARD = {
-    "__future__", "ast", "calendar", "collections", "contextlib", "dataclasses", "datetime",
+    "__future__", "ast", "calendar", "collections", "contextlib", "copy", "dataclasses", "datetime",
     "enum", "functools", "hashlib", "itertools", "json", "math", "operator", "pathlib", "re",
     "difflib", "string", "types", "typing", "urllib", "uuid",
 }  # fmt: skip

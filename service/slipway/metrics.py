@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +20,8 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
+    pushadd_to_gateway,
+    write_to_textfile,
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -46,6 +50,22 @@ ROUTER_SHADOW_DROPPED = "slipway_router_shadow_dropped"
 ROUTER_LOADED_EPOCH = "slipway_router_loaded_epoch"
 # prometheus-client's own.
 PROCESS_START = "process_start_time_seconds"
+
+BATCH_LAST_RUN = "slipway_batch_last_run_timestamp_seconds"
+BATCH_SUCCESS = "slipway_batch_last_run_success"
+BATCH_SECONDS = "slipway_batch_last_run_seconds"
+BATCH_PERIOD = "slipway_batch_period_timestamp_seconds"
+BATCH_INFO = "slipway_batch_release_info"
+BATCH_RIDES = "slipway_batch_rides"
+BATCH_DROPPED = "slipway_batch_dropped_rides"
+# Of the summary's members, those that are figures of the predictions.
+BATCH_FIGURES = {
+    figure: f"slipway_batch_{figure}"
+    for figure in (
+        *("mean_predicted", "std_predicted", "mean_actual"),
+        *("mean_absolute_error", "share_beyond_10"),
+    )
+}
 
 # For a release without a reference sample: 1, 2, 5 to 5,000.
 DEFAULT_PREDICTION_BUCKETS = tuple(digit * 10.0**power for power in range(4) for digit in (1, 2, 5))
@@ -273,3 +293,48 @@ class RouterMetrics:
     def expose(self) -> bytes:
         """The metrics in Prometheus's text format."""
         return generate_latest(self._registry)
+
+
+class BatchMetrics:
+    """What the last run of a batch did; for a file or a Pushgateway, as no run is there for long.
+
+    `period` is the beginning of the month that was scored, in seconds since 1970.
+    """
+
+    def __init__(self, taxi_type: str, period: float) -> None:
+        self.registry = CollectorRegistry()
+        self._taxi = taxi_type
+        self._gauges: dict[str, Gauge] = {}
+        self._set(BATCH_PERIOD, "Beginning of the period that was to be scored.", period)
+
+    def ended(self, at: float, seconds: float, *, success: bool) -> None:
+        """How and when the run ended."""
+        self._set(BATCH_LAST_RUN, "When the last run ended.", at)
+        self._set(BATCH_SECONDS, "How long the last run took.", seconds)
+        self._set(BATCH_SUCCESS, "1 if the last run wrote, or found, its output.", float(success))
+
+    def scored(self, summary: Mapping[str, Any], release: str) -> None:
+        """The figures of a run that was a success."""
+        self._set(BATCH_RIDES, "Rides scored.", summary["scored"])
+        for reason, count in summary["dropped"].items():
+            self._set(BATCH_DROPPED, "Rides left out.", count, reason=reason)
+        for figure, name in BATCH_FIGURES.items():
+            if summary[figure] is not None:
+                self._set(name, f"{figure.replace('_', ' ')} of the last run.", summary[figure])
+        told = {"release": release, "run_id": str(summary["model_version"])}
+        self._set(BATCH_INFO, "1 for the release that scored.", 1.0, **told)
+
+    def _set(self, name: str, told: str, value: float, **labels: str) -> None:
+        names = ("taxi_type", *labels)
+        gauge = self._gauges.get(name) or Gauge(name, told, names, registry=self.registry)
+        self._gauges[name] = gauge
+        gauge.labels(self._taxi, *labels.values()).set(value)
+
+    def write(self, path: Path) -> None:
+        """Put them into a file by a rename, so that no collector reads half of it."""
+        write_to_textfile(str(path), self.registry)
+
+    def push(self, gateway: str) -> None:
+        """Put them into a Pushgateway; what an earlier run left there under other names stays."""
+        group = {"taxi_type": self._taxi}
+        pushadd_to_gateway(gateway, "slipway-batch", self.registry, group, timeout=5)

@@ -8,8 +8,9 @@ Credentials are not here: boto3 finds them itself (`AWS_*`), so they never enter
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -164,10 +165,34 @@ class ControllerSettings(ClusterSettings, ResolveSettings):
 class ScoreSettings(ModelSettings):
     """`slipway score`."""
 
+    taxi_type: Literal["", "green", "yellow"] = ""
+    """The kind of taxi."""
+    year: int | None = None
+    """The month's year; without it and SLIPWAY_MONTH it is the month before the run date."""
+    month: int | None = Field(None, ge=1, le=12)
+    """The month, 1 to 12."""
+    months: str = ""
+    """A range as 2021-03..2022-04, of which SLIPWAY_INDEX is one: a backfill's Job sets both."""
+    index: int = Field(0, ge=0)
+    """Which of SLIPWAY_MONTHS, from 0."""
+    run_date: date | None = None
+    """The day of the run, as 2021-04-02; empty means today."""
     input: str = "."
-    """Folder or S3 prefix with the months, or one file."""
+    """Folder, s3://bucket/prefix or http(s) address of the months; or one file, or a pattern."""
     output: str = "."
-    """Folder or S3 prefix under which the partitions are written."""
+    """Folder or s3://bucket/prefix under which the partitions are written, or one file."""
+    transfer_seconds: float = Field(900.0, gt=0, le=86400)
+    """Seconds that fetching one file may take, repetitions included."""
+    max_dropped: float = Field(1.0, ge=0, le=1)
+    """Share of the rides that may be left out; with more of them the run fails."""
+    metrics_file: Path | None = None
+    """A file for the run's metrics, as node_exporter's textfile collector reads them."""
+    push_gateway: str = ""
+    """The address of a Prometheus Pushgateway that gets the run's metrics."""
+
+
+class BackfillSettings(ClusterSettings, ScoreSettings):
+    """`slipway backfill`."""
 
 
 class RouterSettings(ClusterSettings):

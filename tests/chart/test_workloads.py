@@ -205,6 +205,66 @@ def test_the_batch_scores_with_what_is_promoted(full: list[Object]) -> None:
     assert release["items"] == [{"key": "promoted", "path": "release.json"}]
 
 
+def test_R35_E6_the_batch_is_caught_up_within_its_month_and_never_runs_twice(
+    full: list[Object],
+) -> None:
+    """A run that is caught up scores the month before *its* day, so it must be in the same one."""
+    job = named(full, "CronJob", "slipway-batch")["spec"]
+    _, _, day, _, _ = job["schedule"].split()
+    last_day = int(day) + job["startingDeadlineSeconds"] / 86_400
+    assert int(day) + 9 <= last_day < 28
+    assert job["concurrencyPolicy"] == "Forbid"
+    spec = job["jobTemplate"]["spec"]
+    codes = spec["podFailurePolicy"]["rules"][1]
+    assert codes["action"] == "FailJob"
+    assert 75 not in codes["onExitCodes"]["values"], "what is to be tried again is not tried again"
+
+
+def test_what_the_batch_is_to_do_is_in_its_variables(
+    full: list[Object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a Job made from the CronJob can be given others; no argument would win over them."""
+    changed = {"taxiType": "yellow", "maxDropped": 0.2, "pushGateway": "http://gateway:9091"}
+    objects = render({**FULL, "batch": {**FULL["batch"], **changed}})
+    container = container_of(objects, "slipway-batch/score")
+    assert container["args"] == ["score"]
+    for name, value in environment(container).items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    found = read_settings(settings.ScoreSettings)
+    assert (found.taxi_type, found.max_dropped) == ("yellow", 0.2)
+    assert (found.input, found.output) == ("s3://rides/in", "s3://rides/out")
+    assert found.push_gateway == "http://gateway:9091"
+
+
+def test_the_batch_may_reach_what_it_is_told_to_read_and_tell() -> None:
+    def ports(batch: dict[str, Any]) -> set[int]:
+        objects = render({**FULL, "batch": {**FULL["batch"], **batch}})
+        policy = named(objects, "NetworkPolicy", "slipway-batch")["spec"]["egress"]
+        return {port["port"] for rule in policy for port in rule["ports"]}
+
+    there = ports({})
+    more = {"input": "https://rides.example.org/d", "pushGateway": "http://gateway:9091"}
+    assert ports(more) - there == {443, 9091}
+
+
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        ("batch-values.yaml", {"slipway-controller", "slipway-batch"}),
+        (
+            "online-values.yaml",
+            {*SLOTS, "slipway-router", "slipway-controller", "slipway-test-smoke"},
+        ),
+    ],
+)
+def test_R2_batch_alone_and_online_alone_are_values_that_come_with_the_chart(
+    file: str, names: set[str]
+) -> None:
+    objects = render(None, f"--values={CHART / 'ci' / file}")
+    assert {name for name, _ in pod_templates(objects)} == names
+
+
 @pytest.mark.parametrize("grace", [0, 20, 90])
 def test_a_pod_has_time_for_what_it_promises_to_finish(grace: int) -> None:
     objects = render(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import string
 import uuid
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +39,41 @@ class Shard:
         if not FIRST_YEAR <= self.year <= 2200:
             raise InvalidConfig(f"the year must be from {FIRST_YEAR}, not {self.year}")
 
+    def __str__(self) -> str:
+        """As people name it: `green 2021-03`."""
+        return f"{self.taxi_type} {self.year:04d}-{self.month:02d}"
+
     @property
     def input_name(self) -> str:
         """The TLC's name for the month's file."""
         return f"{self.taxi_type}_tripdata_{self.year:04d}-{self.month:02d}.parquet"
+
+    def input_uri(self, given: str) -> str:
+        """The month's file, or a pattern of its files: what is given if that is one, else below it.
+
+        `{taxi_type}`, `{year}` and `{month}` stand for the month's own: `{year:04d}-{month:02d}`.
+        """
+        filled = self.fill(given)
+        if names_file(filled):
+            return filled
+        return f"{filled.rstrip('/')}/{self.input_name}"
+
+    def fill(self, given: str) -> str:
+        """The text with the month in its fields; raises InvalidConfig for any other field."""
+        values: dict[str, Any] = {
+            "taxi_type": self.taxi_type,
+            "year": self.year,
+            "month": self.month,
+        }
+        try:
+            fields = {name for _, name, _, _ in string.Formatter().parse(given)} - {None}
+            if fields <= set(values):
+                return given.format(**values)
+        except ValueError as error:
+            raise InvalidConfig(f"{given!r} cannot be filled in: {error}") from error
+        raise InvalidConfig(
+            f"{given!r} has fields other than {{taxi_type}}, {{year}} and {{month}}"
+        )
 
     def output_key(self, version: str) -> str:
         """Where the month's predictions lie below the output's root, without an ending."""
@@ -55,6 +88,18 @@ class Shard:
             return ids
         named = (str(uuid.uuid5(NAMESPACE, name)) for name in ids.to_pylist())
         return pa.array(named, pa.string(), size=len(rows))
+
+    def homework_ids(self, rows: npt.NDArray[np.int64]) -> pa.Array:
+        """The rides' ids as the course's homework has them: `2021/03_7`."""
+        digits = pc.cast(pa.array(rows), pa.string())
+        prefix = pa.scalar(f"{self.year:04d}/{self.month:02d}_")
+        return pc.binary_join_element_wise(prefix, digits, "")
+
+
+def names_file(uri: str) -> bool:
+    """Whether a URI is that of a Parquet file and not of a folder."""
+    path = urlsplit(uri).path if uri.startswith(("http://", "https://")) else uri
+    return path.endswith(".parquet")
 
 
 def month_before(day: date) -> tuple[int, int]:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
+import structlog
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from slipway.batch.job import Job, Outcome, run
-from slipway.batch.job import Progress as Report
+from slipway.batch.forms import HOMEWORK, OWN
+from slipway.batch.job import Job, Outcome, check, run
+from slipway.batch.plan import months
 from slipway.batch.shards import Shard, month_before
 from slipway.cli.fetch import reference_of
+from slipway.cli.scored import progress, show, show_check
 from slipway.clients.tables import Store
-from slipway.errors import InvalidConfig
+from slipway.errors import InputDataMissing, InvalidConfig
 from slipway.logs import configure_cli
+from slipway.metrics import BatchMetrics
 from slipway.models.obtain import obtain
 from slipway.settings import ScoreSettings, read_settings
+
+log = structlog.get_logger(__name__)
 
 
 class TaxiType(StrEnum):
@@ -39,6 +42,13 @@ class Ids(StrEnum):
 
     ROW = "row"
     UUID5 = "uuid5"
+
+
+class OutputFormat(StrEnum):
+    """The output's columns: the project's own, or those of the course's homework."""
+
+    SLIPWAY = "slipway"
+    HOMEWORK = "homework"
 
 
 class Output(StrEnum):
@@ -67,13 +77,35 @@ def score(
         ),
     ] = None,
     input: Annotated[  # noqa: A002 - the option's name
-        str | None, typer.Option(help="Folder or s3://bucket/prefix of months, or one file.")
+        str | None,
+        typer.Option(help="Folder, s3://bucket/prefix or address of months; or a file or pattern."),
     ] = None,
     output: Annotated[
-        str | None, typer.Option(help="Folder or s3://bucket/prefix for the predictions.")
+        str | None, typer.Option(help="Folder or s3://bucket/prefix for predictions; or a file.")
     ] = None,
+    output_format: Annotated[
+        OutputFormat, typer.Option(help="The columns.")
+    ] = OutputFormat.SLIPWAY,
     ids: Annotated[Ids, typer.Option(help="How rides are named.")] = Ids.ROW,
     force: Annotated[bool, typer.Option("--force", help="Score again what is there.")] = False,
+    release_file: Annotated[
+        Path | None, typer.Option(help="Go by this release lock, as `slipway fetch` prints it.")
+    ] = None,
+    max_dropped: Annotated[
+        float | None, typer.Option(help="Share of rides that may be left out.  [default: 1]")
+    ] = None,
+    keep_dropped: Annotated[
+        bool, typer.Option("--keep-dropped", help="Write the ids of rides left out, with reasons.")
+    ] = False,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Read and judge the month; no model, no output.")
+    ] = False,
+    metrics_file: Annotated[
+        Path | None, typer.Option(help="Write the run's metrics into this file (*.prom).")
+    ] = None,
+    push_gateway: Annotated[
+        str | None, typer.Option(help="Send the run's metrics to this Pushgateway.")
+    ] = None,
     form: Annotated[Output, typer.Option("-o", help="The summary on stdout.")] = Output.TABLE,
 ) -> None:
     """Score one month of rides into a Parquet file.
@@ -81,72 +113,97 @@ def score(
     Without year and month it is the month before the run date.
     """
     configure_cli()
-    settings = read_settings(ScoreSettings, input=input, output=output, **reference_of(model))
-    shard = _shard(taxi_type or taxi, year or in_year, month or in_month, run_date)
+    settings = read_settings(
+        ScoreSettings,
+        taxi_type=taxi_type or taxi,
+        year=_first(year, in_year),
+        month=_first(month, in_month),
+        run_date=run_date.date() if run_date else None,
+        input=input,
+        output=output,
+        max_dropped=max_dropped,
+        metrics_file=metrics_file,
+        push_gateway=push_gateway,
+        **reference_of(model, release_file),
+    )
+    job = Job(
+        _shard(settings),
+        settings.input,
+        settings.output,
+        uuids=ids is Ids.UUID5,
+        replace=force,
+        form=HOMEWORK if output_format is OutputFormat.HOMEWORK else OWN,
+        max_dropped=settings.max_dropped,
+        keep_dropped=keep_dropped,
+    )
+    store = Store(settings.s3_endpoint, settings.transfer_seconds)
+    if check_only:
+        found = check(job, store)
+        typer.echo(json.dumps(found, indent=2)) if form is Output.JSON else show_check(found)
+        return
     began = time.monotonic()
-    loaded = obtain(settings)
-    if loaded is None:
-        raise InvalidConfig("no model is named: give a reference, MODEL_RUN_ID or MODEL_URI")
-    job = Job(shard, settings.input, settings.output, uuids=ids is Ids.UUID5, replace=force)
-    with _progress(shard) as report:
-        outcome = run(job, loaded, Store(settings.s3_endpoint), report)
+    with _measured(settings, job.shard) as measured:
+        outcome = _score(settings, job, store)
+        measured.scored(outcome.summary, outcome.summary["model_digest"][7:19])
     if form is Output.JSON:
         typer.echo(json.dumps(outcome.summary, indent=2))
     else:
-        _show(outcome, time.monotonic() - began)
+        show(outcome, time.monotonic() - began)
 
 
-def _shard(
-    taxi_type: TaxiType | None, year: int | None, month: int | None, run_date: datetime | None
-) -> Shard:
-    if taxi_type is None:
+def _first(option: int | None, argument: int | None) -> int | None:
+    return argument if option is None else option
+
+
+def _shard(settings: ScoreSettings) -> Shard:
+    if not settings.taxi_type:
         raise InvalidConfig("say which taxi: slipway score green 2021 3 [MODEL]")
+    year, month = settings.year, settings.month
     if (year is None) != (month is None):
         raise InvalidConfig("give both year and month, or neither")
-    if year is None or month is None:
-        day: date = run_date.date() if run_date else datetime.now(UTC).date()
-        year, month = month_before(day)
-    return Shard(str(taxi_type), year, month)
+    today = datetime.now(UTC).date()
+    if year is not None and month is not None:
+        shard = Shard(settings.taxi_type, year, month)
+    elif settings.months:
+        shard = _of_range(settings)
+    else:
+        shard = Shard(settings.taxi_type, *month_before(settings.run_date or today))
+    if (shard.year, shard.month) > (today.year, today.month):
+        raise InputDataMissing(f"the month {shard} lies in the future")
+    return shard
+
+
+def _of_range(settings: ScoreSettings) -> Shard:
+    shards = months(settings.months, settings.taxi_type)
+    if settings.index >= len(shards):
+        raise InvalidConfig(f"SLIPWAY_INDEX: {settings.months} has {len(shards)} months only")
+    return shards[settings.index]
+
+
+def _score(settings: ScoreSettings, job: Job, store: Store) -> Outcome:
+    loaded = obtain(settings)
+    if loaded is None:
+        raise InvalidConfig("no model is named: give a reference, MODEL_RUN_ID or MODEL_URI")
+    with progress(job.shard) as report:
+        return run(job, loaded, store, report)
 
 
 @contextmanager
-def _progress(shard: Shard) -> Iterator[Report]:
-    """A bar where a person watches, silence elsewhere; what is said goes to stderr."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("scoring {task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not sys.stderr.isatty(),
+def _measured(settings: ScoreSettings, shard: Shard) -> Iterator[BatchMetrics]:
+    """Tells the run's metrics however it ends; a place that does not take them fails no run."""
+    metrics = BatchMetrics(
+        shard.taxi_type, datetime(shard.year, shard.month, 1, tzinfo=UTC).timestamp()
     )
-    with bar:
-        task = bar.add_task(f"{shard.taxi_type} {shard.year}-{shard.month:02d}", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _show(outcome: Outcome, seconds: float) -> None:
-    summary = outcome.summary
-    unit = "minutes" if summary["answer"] == "duration" else "dollars"
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in _lines(summary, unit):
-        table.add_row(name, value)
-    console = Console()
-    console.print(table)
-    said = "was there already, made from just this" if outcome.already_there else "written"
-    console.print(f"{outcome.uri}\n{said}, {seconds:.1f} s", soft_wrap=True, highlight=False)
-    typer.echo(f"predicted mean {summary['answer']}: {summary['mean_predicted']}")
-
-
-def _lines(summary: dict[str, Any], unit: str) -> Iterator[tuple[str, str]]:
-    yield "rides", f"{summary['rows']:,}"
-    yield "scored", f"{summary['scored']:,}"
-    for reason, count in summary["dropped"].items():
-        yield f"  left out: {reason.replace('_', ' ')}", f"{count:,}"
-    yield "mean predicted", f"{summary['mean_predicted']:.2f} {unit}"
-    yield "mean actual", f"{summary['mean_actual']:.2f} {unit}"
-    yield "mean absolute error", f"{summary['mean_absolute_error']:.2f} {unit}"
-    yield f"off by more than 10 {unit}", f"{summary['share_beyond_10']:.1%}"
-    yield "model", summary["model_version"]
+    began, success = time.monotonic(), False
+    try:
+        yield metrics
+        success = True
+    finally:
+        metrics.ended(time.time(), time.monotonic() - began, success=success)
+        try:
+            if settings.metrics_file:
+                metrics.write(settings.metrics_file)
+            if settings.push_gateway:
+                metrics.push(settings.push_gateway)
+        except (OSError, ValueError) as error:
+            log.warning("the run's metrics could not be told", why=str(error))

@@ -1,8 +1,8 @@
 """Brings a month's file in and puts the scored one out, to folders and S3-compatible stores.
 
-A file is fetched whole before it is read: its digest and its rows are then of the same bytes,
-which range reads of an object that somebody replaces could not promise. What goes out appears by
-one rename or one put.
+Months may also come from a web server. A file is fetched whole before it is read: its digest and
+its rows are then of the same bytes, which range reads of an object that somebody replaces could
+not promise. What goes out appears by one rename or one put.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from slipway.clients.downloads import WebFiles, download
+from slipway.clients.listing import is_pattern, local_files, stored_objects
 from slipway.clients.objects import s3_client, s3_errors
 from slipway.errors import ArtifactMissing, InputDataMissing, InvalidConfig, Unavailable
 
@@ -37,22 +39,39 @@ class Source:
 
 
 class Store:
-    """Folders and S3-compatible stores by URI."""
+    """Folders and S3-compatible stores by URI; `seconds` are for fetching one file."""
 
-    def __init__(self, s3_endpoint: str = "") -> None:
+    def __init__(self, s3_endpoint: str = "", seconds: float = 900.0) -> None:
         self._endpoint = s3_endpoint
+        self._seconds = seconds
 
     @cached_property
     def _client(self) -> Any:
         return s3_client(self._endpoint)
 
+    def matching(self, uri: str) -> list[str]:
+        """The files that a URI means: itself, or by a pattern one or more, sorted."""
+        if is_web(uri) or not is_pattern(uri):
+            return [uri]
+        if is_s3(uri):
+            bucket, pattern = _place(uri)
+            with s3_errors(uri):
+                keys = stored_objects(self._client, bucket, pattern)
+            found = [f"s3://{bucket}/{key}" for key in keys]
+        else:
+            found = local_files(uri)
+        if not found:
+            raise InputDataMissing(f"there is no file that fits {uri}")
+        return found
+
     def read(self, uri: str, scratch: Path) -> Source:
         """Fetch a file; a local one is read where it lies. Raises InputDataMissing."""
-        name = uri.rsplit("/", 1)[-1]
+        # Of an address without what follows the path: that may be a signature.
+        name = urlsplit(uri).path.rsplit("/", 1)[-1] if is_web(uri) else uri.rsplit("/", 1)[-1]
         path = Path(uri)
-        if is_s3(uri):
+        if is_remote(uri):
             path = scratch
-            self._download(uri, path)
+            self._download(uri, path, name)
         try:
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -121,13 +140,17 @@ class Store:
         ):
             yield body
 
-    def _download(self, uri: str, target: Path) -> None:
+    def _download(self, uri: str, target: Path, name: str) -> None:
         try:
-            with self._get(uri) as body, target.open("wb") as sink:
-                for chunk in body.iter_chunks(CHUNK):
-                    sink.write(chunk)
+            if is_web(uri):
+                download(lambda: WebFiles().open(uri), target, self._seconds, name)
+            else:
+                download(lambda: self._get(uri), target, self._seconds, name)
         except ArtifactMissing as error:
-            raise InputDataMissing(f"there is no object {uri}") from error
+            said = f"there is no file {name}: {error.message}"
+            if is_s3(uri):
+                said = f"there is no object {uri}"
+            raise InputDataMissing(said) from error
 
 
 def is_s3(uri: str) -> bool:
@@ -135,9 +158,20 @@ def is_s3(uri: str) -> bool:
     return uri.startswith("s3://")
 
 
+def is_web(uri: str) -> bool:
+    """Whether a URI names a file of a web server."""
+    return uri.startswith(("http://", "https://"))
+
+
+def is_remote(uri: str) -> bool:
+    """Whether a URI names something that is not in a folder."""
+    return is_s3(uri) or is_web(uri)
+
+
 def _place(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.lstrip("/")
+    # Not by urlsplit: a key may hold `?` and `#`, and a pattern does.
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
 
 
 def _write_local(stream: Any, target: Path) -> None:

@@ -15,7 +15,9 @@ from typing import Any, Final, Literal
 
 from slipway.errors import AccessDenied, Conflict, InvalidConfig, SlipwayError, Unavailable
 
-Kind = Literal["configmaps", "pods", "services", "events", "deployments", "leases"]
+Kind = Literal[
+    "configmaps", "pods", "services", "events", "deployments", "leases", "jobs", "cronjobs"
+]
 Verb = Literal["get", "list", "create", "update", "patch"]
 Json = dict[str, Any]
 
@@ -30,6 +32,8 @@ _GROUPS: dict[Kind, str] = {
     "events": "/api/v1",
     "deployments": "/apis/apps/v1",
     "leases": "/apis/coordination.k8s.io/v1",
+    "jobs": "/apis/batch/v1",
+    "cronjobs": "/apis/batch/v1",
 }
 _METHODS: dict[Verb, str] = {
     "get": "GET",

@@ -24,7 +24,7 @@ from slipway.models.resolve import PICKLE_PAIR, pickle_pair
 from slipway.models.trusted_types import TRUSTED_TYPES
 from slipway.scoring.scorer import Predict, Scorer
 from slipway.usecases.protocol import UseCase
-from slipway.usecases.rides import Rides
+from slipway.usecases.rides import Rides, takes_zones_apart
 from slipway.usecases.tabular import Tabular
 
 MAX_EXAMPLE_BYTES = 1 << 20
@@ -56,6 +56,8 @@ def load(
     use_case = use_case_of(model_file, release.use_case)
     check(model_file, policy, use_case)
     predict = _deserialise(artifact.path, model_file)
+    if isinstance(predict, _Pair):
+        use_case = Rides(use_case.answer, apart=takes_zones_apart(predict.names))
     return model_file, Scorer(use_case, predict, numeric=release.use_case == "rides")
 
 
@@ -172,16 +174,23 @@ def _load_pickle(path: Path) -> Any:
         return cloudpickle.load(stream)
 
 
+class _Pair:
+    """The course's pickled (DictVectorizer, model) as one `predict`."""
+
+    def __init__(self, vectorizer: Any, model: Any) -> None:
+        self._vectorizer, self._model = vectorizer, model
+        self.steps = [("vectorizer", vectorizer), ("model", model)]
+        self.names: list[str] = list(vectorizer.feature_names_)
+
+    def __call__(self, features: list[Mapping[str, Any]]) -> Any:
+        return self._model.predict(self._vectorizer.transform(features))
+
+
 def _load_pair(path: Path) -> Predict:
     pair = _load_pickle(path)
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise Untrusted("the pickle does not hold a pair (DictVectorizer, model)")
-    vectorizer, model = pair
-
-    def predict(features: list[Mapping[str, Any]]) -> Any:
-        return model.predict(vectorizer.transform(features))
-
-    return predict
+    return _Pair(*pair)
 
 
 def _load_pyfunc(root: Path) -> Predict:

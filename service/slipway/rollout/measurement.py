@@ -36,6 +36,8 @@ class Measurement:
         self._readers: dict[str, Reader] = {}
         self._pairing = Pairing()
         self._at = 0.0
+        # Who was silent in the last look, or told of something else; a side without pods.
+        self.lacking: list[str] = []
 
     @property
     def window(self) -> Window | None:
@@ -48,7 +50,9 @@ class Measurement:
 
     def look(self, now: float, routers: Bodies, pods: Mapping[Side, Bodies]) -> None:
         """Take one look: the routers' /metrics and, of each side, its pods' /sample."""
-        totals = _complete({n: read_totals(b or b"", self.measure) for n, b in routers.items()})
+        told = {name: read_totals(body or b"", self.measure) for name, body in routers.items()}
+        self.lacking = [name for name, each in told.items() if each is None]
+        totals = _complete(told)
         rows = self._rows(pods)
         seconds, self._at = now - self._at, now
         before, self._totals = self._totals, totals if rows is not None else None
@@ -77,15 +81,16 @@ class Measurement:
         """The new rows; None if any pod's were not had, or a side has no pods at all."""
         sides = {"candidate": self.measure.candidate, "control": self.measure.control}
         found: dict[Side, list[Row]] = {}
-        missing = False
+        lacking: list[str] = []
         known = self._readers
         self._readers = {pod: known.get(pod) or Reader() for all_ in pods.values() for pod in all_}
         for side, bodies in pods.items():
             digest = sides[side].release.digest
             pages = {pod: page_of(body or b"", digest) for pod, body in bodies.items()}
-            missing = missing or not pages or not all(pages.values())
+            lacking += [pod for pod, page in pages.items() if page is None] if pages else [side]
             found[side] = self._read(side, pages)
-        return None if missing else found
+        self.lacking += lacking
+        return None if lacking else found
 
     def _read(self, side: Side, pages: Mapping[str, Page | None]) -> list[Row]:
         before: list[Row] = []

@@ -180,7 +180,7 @@ class Window:
     `seconds` and `looks` count time that was observed. `latency` sums all intervals from the
     policy's settling time on, `intervals` are the last MAX_INTERVALS of those. `dropped` counts
     intervals thrown away for both sides because a series was missing or impossible, `unmatched`
-    answers whose pair was not found. `quantiles` are the inner edges of 24 equal parts of the
+    copies whose live answer was not found. `quantiles` are the inner edges of 24 equal parts of the
     control's answers here, for the steps to come. `keyed`: requests keep their slot by a key, so
     the split of the requests follows the users.
     """

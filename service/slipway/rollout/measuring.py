@@ -6,12 +6,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import structlog
+
 from slipway.cluster.protocol import Pod, SlotName
 from slipway.rollout.measurement import Measurement, Side
 from slipway.rollout.measures import Window
 from slipway.rollout.plan import Measure
 from slipway.rollout.snapshot import SlotView
 from slipway.rollout.state import Placement
+
+log = structlog.get_logger(__name__)
 
 
 class Scrapes(Protocol):
@@ -28,6 +32,7 @@ class Measuring:
         self._scraper = scraper
         self._monotonic = monotonic
         self._measurement: Measurement | None = None
+        self._told: Sequence[str] = ()
 
     def look(
         self,
@@ -56,7 +61,13 @@ class Measuring:
             {router.name: bodies.get(router.admin) for router in routers},
             {side: {pod.name: bodies.get(pod.admin) for pod in of} for side, of in sides.items()},
         )
+        self._tell(measurement.lacking)
         return measurement.window
+
+    def _tell(self, lacking: Sequence[str]) -> None:
+        if lacking and lacking != self._told:
+            log.warning("a look counts for neither side", without=lacking)
+        self._told = lacking
 
 
 def _pods(side: Placement, slots: Mapping[SlotName, SlotView]) -> list[Pod]:

@@ -39,6 +39,9 @@ TURN = 0.2
 FIRST_LOOK = 3.0
 # Seconds between two tries to start a master that does not start.
 RESTART_EVERY = 1.0
+# Seconds of the drain in which clients are told to leave; the next request of one that keeps its
+# connection comes within them, or not just when it is closed.
+FAREWELL = 3.0
 # Seconds for `route` to end once `front` has.
 AFTERWARDS = 5.0
 # Open files of a worker beside its connections.
@@ -72,6 +75,7 @@ class Agent:
         listen = _listen(settings.router_host, settings.router_port)
         self._front_conf = render_front(layout, limits, listen)
         self._saved = Path(layout.saved)
+        self._leaving = Path(layout.leaving)
         self._loader = Loader(self._route, layout, limits)
         self._follower = Follower(cluster, settings.router_poll_seconds)
         self._counting = Counting((self._front, self._route), layout)
@@ -119,6 +123,7 @@ class Agent:
         )
 
     def _start(self) -> None:
+        self._leaving.unlink(missing_ok=True)
         why = self._front.test(self._front_conf.text)
         if why:
             raise InvalidConfig(f"nginx refuses the configuration of front: {why}")
@@ -184,7 +189,14 @@ class Agent:
         """Clients first: what they have asked for still needs `route`."""
         self._draining = True
         log.info("draining")
-        finished = self._front.stop(self._settings.router_drain_seconds)
+        seconds = self._settings.router_drain_seconds
+        farewell = min(FAREWELL, seconds / 2)
+        self._leaving.touch()
+        end = time.monotonic() + farewell
+        while time.monotonic() < end:
+            time.sleep(TURN)
+            self._try_turn()
+        finished = self._front.stop(seconds - farewell)
         # Copies for the shadow may be under way.
         self._route.stop(AFTERWARDS)
         self._counting.collect()

@@ -138,5 +138,14 @@ def _proxy(limits: Limits) -> list[str]:
 
 
 def _locations(layout: Layout) -> str:
-    there = layout.socket("route")
-    return indented((f"location {path} {{ proxy_pass http://unix:{there}; }}" for path in PATHS), 8)
+    """Every path goes to `route`; once the router leaves, its answers end their connections.
+
+    Else a client's next request could meet the connection just as it is closed. Without a reload
+    nothing but another location turns keep-alive off, and `return` is the safe use of `if`. That
+    418 must not be the last word: the error pages still hold in the other location.
+    """
+    passed = f"proxy_pass http://unix:{layout.socket('route')};"
+    leaving = f"recursive_error_pages on; if (-f {layout.leaving}) {{ return 418; }}"
+    lines = [f"location {path} {{ {leaving} {passed} }}" for path in PATHS]
+    last = f"location @leaving {{ keepalive_timeout 0; {passed} }}"
+    return indented(("error_page 418 = @leaving;", *lines, last), 8)

@@ -66,6 +66,11 @@ class Layout:
         return f"{self.folder}/{master}-access.log"
 
     @property
+    def leaving(self) -> str:
+        """A file that is there while the router leaves: answers then end their connections."""
+        return f"{self.folder}/leaving"
+
+    @property
     def saved(self) -> str:
         """The last table that was loaded, for a start without the cluster."""
         return f"{self.folder}/loaded.json"

@@ -31,7 +31,7 @@ class Scorer:
     ) -> None:
         self.use_case = use_case
         self.form = form
-        self._predict = predict
+        self.predict = predict
         self._numeric = numeric
 
     def score(self, rows: Sequence[Any]) -> npt.NDArray[Any]:
@@ -50,8 +50,12 @@ class Scorer:
 
     def score_features(self, features: Any, count: int) -> npt.NDArray[Any]:
         """Predictions for `count` rows that are already what the model takes."""
+        return self.guard(lambda: self.predict(features), count)
+
+    def guard(self, call: Callable[[], Any], count: int) -> npt.NDArray[Any]:
+        """What `call`, some way of asking the model, answers for `count` rows."""
         try:
-            raw = self._predict(features)
+            raw = call()
         # The model is foreign code: whatever it raises is its failure.
         except Exception as error:
             raise ModelFailed(f"the model raised {type(error).__name__}") from error

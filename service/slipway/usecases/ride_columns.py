@@ -7,7 +7,7 @@ column that missing ids have made float gives `"10"` and not `"10.0"`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,11 @@ from slipway.usecases.rides import (
     DISTANCE,
     DROPOFF_ZONE,
     MAX_DISTANCE,
+    PAIR,
     PICKUP_ZONE,
-    pair_key,
+    pair_of_keys,
     ride_features,
+    zone_features,
     zone_key,
 )
 
@@ -54,12 +56,18 @@ class Columns:
 
     pickup_time: str
     dropoff_time: str
+    pickup_zone: str
+    dropoff_zone: str
+    distance: str
     actual: str | None
 
     @property
     def names(self) -> list[str]:
         """All columns to read."""
-        wanted = [self.pickup_time, self.dropoff_time, PICKUP_ZONE, DROPOFF_ZONE, DISTANCE]
+        wanted = [
+            *(self.pickup_time, self.dropoff_time),
+            *(self.pickup_zone, self.dropoff_zone, self.distance),
+        ]
         return [*wanted, self.actual] if self.actual else wanted
 
 
@@ -67,36 +75,95 @@ class Columns:
 class Rides:
     """The rides of a batch that can be scored; all arrays have one entry a ride.
 
-    `positions` are places within the batch; `actual` is in minutes or dollars.
+    `positions` are places within the batch; `actual` is in minutes or dollars. `reasons` has an
+    entry for each row of the batch: its place in REASONS, or -1 for a ride that can be scored.
     """
 
     positions: npt.NDArray[np.int64]
     pickup_times: pa.Array
     pickup_zones: pa.Array
     dropoff_zones: pa.Array
-    pairs: npt.NDArray[np.object_]
+    # The place of each ride's pair of zones among the distinct ones, and these.
+    pair_places: npt.NDArray[np.int64]
+    pair_names: list[str]
     distances: Floats
     actual: Floats
-    dropped: dict[str, int]
+    reasons: npt.NDArray[np.int8]
 
-    def features(self) -> list[dict[str, Any]]:
-        """What the pipeline takes, one dict a ride."""
-        rides = zip(self.pairs.tolist(), self.distances.tolist(), strict=True)
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many rows were left out, by reason."""
+        counts = np.bincount(self.reasons[self.reasons >= 0], minlength=len(REASONS))
+        return dict(zip(REASONS, counts.tolist(), strict=True))
+
+    @property
+    def pairs(self) -> npt.NDArray[np.object_]:
+        """Each ride's pair of zones."""
+        return np.array(self.pair_names, dtype=object)[self.pair_places]
+
+    def columns(self, *, apart: bool = False) -> tuple[dict[str, Any], dict[str, Floats]]:
+        """The features by column: categories as (places, distinct values), and numbers."""
+        categories: dict[str, Any] = {PAIR: (self.pair_places, self.pair_names)}
+        if apart:
+            ends = {PICKUP_ZONE: self.pickup_zones, DROPOFF_ZONE: self.dropoff_zones}
+            categories = {
+                name: (zones.indices.to_numpy(), zones.dictionary.to_pylist())
+                for name, zones in ends.items()
+            }
+        return categories, {DISTANCE: self.distances}
+
+    def first(self, count: int) -> Rides:
+        """The first so many of the rides."""
+        return replace(
+            self,
+            positions=self.positions[:count],
+            pickup_times=self.pickup_times[:count],
+            pickup_zones=self.pickup_zones[:count],
+            dropoff_zones=self.dropoff_zones[:count],
+            pair_places=self.pair_places[:count],
+            distances=self.distances[:count],
+            actual=self.actual[:count],
+        )
+
+    def features(self, *, apart: bool = False) -> list[dict[str, Any]]:
+        """What the pipeline takes, one dict a ride; `apart` for models that take zones apart."""
+        distances = self.distances.tolist()
+        if apart:
+            ends = zip(self.pickup_zones.to_pylist(), self.dropoff_zones.to_pylist(), strict=True)
+            return [
+                zone_features(pickup, dropoff, distance)
+                for (pickup, dropoff), distance in zip(ends, distances, strict=True)
+            ]
+        rides = zip(self.pairs.tolist(), distances, strict=True)
         return [ride_features(pair, distance) for pair, distance in rides]
 
 
 def find_columns(names: Sequence[str], answer: str) -> Columns:
-    """The columns of a file with these names; raises InputDataInvalid that names a missing one."""
-    prefix = next((p for p in TIME_PREFIXES if f"{p}_pickup_datetime" in names), TIME_PREFIXES[0])
-    columns = Columns(
-        f"{prefix}_pickup_datetime", f"{prefix}_dropoff_datetime", TIP if answer == "tip" else None
+    """The columns of a file with these names, in any order and in any case of their letters.
+
+    The TLC has changed the case of names over the years (`airport_fee`, `Airport_fee`). Raises
+    InputDataInvalid that names what is missing, or what is there twice.
+    """
+    prefix = next(
+        (p for p in TIME_PREFIXES if _found(names, f"{p}_pickup_datetime")), TIME_PREFIXES[0]
     )
-    missing = [name for name in columns.names if name not in names]
-    if missing:
+    wanted = [f"{prefix}_pickup_datetime", f"{prefix}_dropoff_datetime"]
+    wanted += [PICKUP_ZONE, DROPOFF_ZONE, DISTANCE, *([TIP] if answer == "tip" else [])]
+    found = [_found(names, name) for name in wanted]
+    if missing := [name for name, there in zip(wanted, found, strict=True) if not there]:
         raise InputDataInvalid(
             f"the file has no column {', '.join(missing)}; it must have the TLC's columns"
         )
-    return columns
+    if double := [name for name, there in zip(wanted, found, strict=True) if len(there) > 1]:
+        raise InputDataInvalid(f"the file has the column {', '.join(double)} more than once")
+    pickup, dropoff, start, end, distance, *tip = (there[0] for there in found)
+    return Columns(pickup, dropoff, start, end, distance, tip[0] if tip else None)
+
+
+def _found(names: Sequence[str], wanted: str) -> list[str]:
+    """The columns that may be meant: those of just this name, else of these letters."""
+    exact = [name for name in names if name == wanted]
+    return exact or [name for name in names if name.lower() == wanted.lower()]
 
 
 def read_rides(batch: pa.RecordBatch, columns: Columns) -> Rides:
@@ -104,9 +171,9 @@ def read_rides(batch: pa.RecordBatch, columns: Columns) -> Rides:
 
     Raises InputDataInvalid for a column of a type that cannot hold what it should.
     """
-    pickup, pickup_bad = _zones(batch, PICKUP_ZONE)
-    dropoff, dropoff_bad = _zones(batch, DROPOFF_ZONE)
-    distances = _numbers(batch, DISTANCE)
+    pickup, pickup_bad = _zones(batch, columns.pickup_zone)
+    dropoff, dropoff_bad = _zones(batch, columns.dropoff_zone)
+    distances = _numbers(batch, columns.distance)
     starts, ends = (_times(batch, name) for name in (columns.pickup_time, columns.dropoff_time))
     minutes = _minutes(starts, ends)
     actual = _numbers(batch, columns.actual) if columns.actual else minutes
@@ -122,36 +189,40 @@ def read_rides(batch: pa.RecordBatch, columns: Columns) -> Rides:
             minutes > MAX_MINUTES,
             np.isnan(actual),
         )
-    kept, dropped = _judge(batch.num_rows, judgements)
+    reasons = _judge(batch.num_rows, judgements)
+    kept = np.flatnonzero(reasons < 0)
+    places, names = _pairs(pickup.take(pa.array(kept)), dropoff.take(pa.array(kept)))
     return Rides(
         positions=kept,
         pickup_times=starts.take(pa.array(kept)),
         pickup_zones=pickup.take(pa.array(kept)),
         dropoff_zones=dropoff.take(pa.array(kept)),
-        pairs=_pairs(pickup.take(pa.array(kept)), dropoff.take(pa.array(kept))),
+        pair_places=places,
+        pair_names=names,
         distances=distances[kept],
         actual=actual[kept],
-        dropped=dropped,
+        reasons=reasons,
     )
 
 
 _MISSING, _INVALID = 1, 2
 
 
-def _judge(rows: int, judgements: Sequence[Any]) -> tuple[npt.NDArray[np.int64], dict[str, int]]:
-    good = np.ones(rows, dtype=bool)
-    dropped = {}
-    for reason, bad in zip(REASONS, judgements, strict=True):
-        dropped[reason] = int(np.count_nonzero(good & bad))
-        good &= ~bad
-    return np.flatnonzero(good), dropped
+def _judge(rows: int, judgements: Sequence[Any]) -> npt.NDArray[np.int8]:
+    reasons = np.full(rows, -1, dtype=np.int8)
+    for place, bad in enumerate(judgements):
+        reasons[(reasons < 0) & bad] = place
+    return reasons
 
 
 def _zones(batch: pa.RecordBatch, name: str) -> tuple[pa.DictionaryArray, npt.NDArray[np.int8]]:
     """The zones' keys, and for each row 0 for a good one, _MISSING or _INVALID."""
     column = batch.column(name)
     if not isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_encode()
+        try:
+            column = column.dictionary_encode()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InputDataInvalid(f"the column {name} holds no zones") from error
     keys: list[str] = []
     faults: list[int] = []
     for value in column.dictionary.to_pylist():
@@ -175,18 +246,26 @@ def _key(value: Any) -> tuple[str, int]:
         return "", _INVALID
 
 
-def _pairs(pickup: pa.DictionaryArray, dropoff: pa.DictionaryArray) -> npt.NDArray[np.object_]:
+def _pairs(
+    pickup: pa.DictionaryArray, dropoff: pa.DictionaryArray
+) -> tuple[npt.NDArray[np.int64], list[str]]:
     ends = dropoff.dictionary.to_pylist()
     codes = pickup.indices.to_numpy().astype(np.int64) * len(ends) + dropoff.indices.to_numpy()
     distinct, places = np.unique(codes, return_inverse=True)
     starts = pickup.dictionary.to_pylist()
-    names = [pair_key(starts[code // len(ends)], ends[code % len(ends)]) for code in distinct]
-    return np.array(names, dtype=object)[places] if names else np.empty(0, dtype=object)
+    names = [
+        pair_of_keys(starts[code // len(ends)], ends[code % len(ends)])
+        for code in distinct.tolist()
+    ]
+    return places, names
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> Floats:
+    column = batch.column(name)
+    if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
+        raise InputDataInvalid(f"the column {name} holds no numbers")
     try:
-        column = pc.fill_null(batch.column(name).cast(pa.float64()), np.nan)
+        column = pc.fill_null(column.cast(pa.float64()), np.nan)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputDataInvalid(f"the column {name} holds no numbers") from error
     numbers: Floats = column.to_numpy(zero_copy_only=False)
@@ -194,8 +273,12 @@ def _numbers(batch: pa.RecordBatch, name: str) -> Floats:
 
 
 def _times(batch: pa.RecordBatch, name: str) -> pa.Array:
+    column = batch.column(name)
+    # A number would be taken for microseconds, whatever it counts.
+    if pa.types.is_integer(column.type):
+        raise InputDataInvalid(f"the column {name} holds numbers and no times")
     try:
-        return batch.column(name).cast(pa.timestamp("us"), safe=False)
+        return column.cast(pa.timestamp("us"), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputDataInvalid(f"the column {name} holds no times") from error
 

@@ -3,6 +3,8 @@
 The model takes `{"PU_DO": "10_50", "trip_distance": 40.0}`: the pair of zones as one category
 and the distance in miles. Web, batch and stream all come through `pair_key` and `zone_key`, so
 one ride has one prediction however its ids are written: 10, 10.0 and "10" are the same zone.
+
+Models from the course's homework take the two zones apart in place of the pair.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from slipway.errors import ModelFailed
 from slipway.usecases.protocol import InputField
 
 # Miles. Longer "rides" in the TLC's files are errors of the meter, and a bound is what keeps a
@@ -56,7 +59,12 @@ def zone_key(zone: float | str) -> str:
 
 def pair_key(pickup: float | str, dropoff: float | str) -> str:
     """The category that the model learns from: both zones' keys, joined by an underscore."""
-    return f"{zone_key(pickup)}_{zone_key(dropoff)}"
+    return pair_of_keys(zone_key(pickup), zone_key(dropoff))
+
+
+def pair_of_keys(pickup: str, dropoff: str) -> str:
+    """The category of two zones whose keys are known already."""
+    return f"{pickup}_{dropoff}"
 
 
 class Ride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,13 +86,17 @@ class Ride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rides:
-    """The use case `rides`; `answer` is `duration` (minutes) or `tip` (dollars)."""
+    """The use case `rides`; `answer` is `duration` (minutes) or `tip` (dollars).
+
+    `apart` is for models that take the zones as two categories and not as a pair.
+    """
 
     name = "rides"
     inputs = INPUTS
 
-    def __init__(self, answer: str = "duration") -> None:
+    def __init__(self, answer: str = "duration", *, apart: bool = False) -> None:
         self.answer = answer
+        self.apart = apart
 
     def row_type(self) -> type[Ride]:
         """The request's schema."""
@@ -92,6 +104,13 @@ class Rides:
 
     def features(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Rides -> what the pipeline's DictVectorizer takes, one dict a ride."""
+        if self.apart:
+            return [
+                zone_features(
+                    zone_key(ride.PULocationID), zone_key(ride.DOLocationID), ride.trip_distance
+                )
+                for ride in rows
+            ]
         return [
             ride_features(pair_key(ride.PULocationID, ride.DOLocationID), ride.trip_distance)
             for ride in rows
@@ -101,3 +120,21 @@ class Rides:
 def ride_features(pair: str, distance: float) -> dict[str, Any]:
     """One ride's features: the pair's category and the distance in miles."""
     return {PAIR: pair, DISTANCE: float(distance)}
+
+
+def zone_features(pickup: str, dropoff: str, distance: float) -> dict[str, Any]:
+    """One ride's features for a model that takes its zones apart."""
+    return {PICKUP_ZONE: pickup, DROPOFF_ZONE: dropoff, DISTANCE: float(distance)}
+
+
+def takes_zones_apart(features: Sequence[str]) -> bool:
+    """Whether a DictVectorizer with these `feature_names_` was fitted on zones, not on pairs.
+
+    Raises ModelFailed where it knows neither: it would pass over all of a ride in silence.
+    """
+    names = {feature.partition("=")[0] for feature in features}
+    if PAIR not in names and not names & {PICKUP_ZONE, DROPOFF_ZONE}:
+        raise ModelFailed(
+            f"the model's vectoriser knows neither {PAIR} nor {PICKUP_ZONE}, so it is none of rides"
+        )
+    return PAIR not in names

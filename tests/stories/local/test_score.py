@@ -9,15 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 from tests.artifacts import RIDE, save_ride_model
+from tests.web_files import web_server
 
 from slipway.batch.job import Job, run
 from slipway.batch.shards import Shard
@@ -150,6 +152,7 @@ def test_other_input_bytes_are_scored_anew(ride_model: Path, tmp_path: Path) -> 
         assert not run(job, loaded, Store()).already_there
 
 
+@pytest.mark.timeout(400)
 def test_E1_killed_at_any_moment_it_leaves_no_half_file_and_runs_again(
     ride_model: Path, months: Path, tmp_path: Path
 ) -> None:
@@ -230,6 +233,106 @@ def test_R34_without_a_month_it_is_the_one_before_the_run_date(
     )
     assert scored.returncode == 0, scored.stderr
     assert json.loads(scored.stdout)["month"] == 3
+
+
+def cast(table: pa.Table, kind: pa.DataType, *names: str) -> pa.Table:
+    """The table with some of its columns of another type."""
+    for name in names:
+        column = table[name]
+        if pa.types.is_dictionary(kind):
+            column = column.cast(kind.value_type).dictionary_encode()
+        table = table.set_column(table.column_names.index(name), name, column.cast(kind))
+    return table
+
+
+ZONES = ("PULocationID", "DOLocationID")
+TIMES = ("lpep_pickup_datetime", "lpep_dropoff_datetime")
+# How the TLC's files of 2019 to 2025, and what people make of them, differ from the recipe's.
+FORMS: dict[str, Callable[[pa.Table], pa.Table]] = {
+    "ids are int32": lambda table: cast(table, pa.int32(), *ZONES),
+    "ids are double": lambda table: cast(table, pa.float64(), *ZONES),
+    "ids are dictionaries": lambda table: cast(
+        table, pa.dictionary(pa.int32(), pa.int64()), *ZONES
+    ),
+    "ids are texts": lambda table: cast(table, pa.large_string(), *ZONES),
+    "times in ns": lambda table: cast(table, pa.timestamp("ns"), *TIMES),
+    "times in ms": lambda table: cast(table, pa.timestamp("ms"), *TIMES),
+    "times as text": lambda table: cast(table, pa.string(), *TIMES),
+    "Airport_fee without values": lambda table: table.append_column(
+        "Airport_fee", pa.nulls(table.num_rows)
+    ).append_column("airport_fee", pa.nulls(table.num_rows)),
+    "another order": lambda table: table.select(table.column_names[::-1]),
+    "other letters": lambda table: table.rename_columns(
+        [name.replace("Location", "location") for name in table.column_names]
+    ),
+    "yellow's names": lambda table: table.rename_columns(
+        [name.replace("lpep", "tpep") for name in table.column_names]
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_month_is_scored_the_same_in_whatever_form_it_comes(
+    form: str, ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    loaded = load(ride_model)
+    table = pq.read_table(months / RECIPE.file_name)
+    other = tmp_path / RECIPE.file_name
+    with pq.ParquetWriter(other, FORMS[form](table).schema) as writer:
+        for part in (table.slice(0, 0), table.slice(0, 1_000), table.slice(1_000)):
+            writer.write_table(FORMS[form](part))
+    tables = [
+        pq.read_table(run(Job(MARCH, str(place), str(tmp_path / f"{n}")), loaded, Store()).uri,
+                      partitioning=None)
+        for n, place in enumerate((months, other))
+    ]  # fmt: skip
+    assert tables[0].equals(tables[1])
+    assert tables[0].num_rows > 2_000
+
+
+def test_a_month_in_several_files_is_the_same_month(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    """By a pattern, in the order of the names; ids go on from one file to the next."""
+    loaded = load(ride_model)
+    whole = pq.read_table(months / RECIPE.file_name)
+    for number, part in enumerate((whole.slice(0, 700), whole.slice(700, 0), whole.slice(700))):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        pq.write_table(part, tmp_path / "in" / f"part-{number}.parquet")
+    single = run(Job(MARCH, str(months), str(tmp_path / "one")), loaded, Store())
+    several = run(
+        Job(MARCH, f"{tmp_path}/in/part-*.parquet", f"{tmp_path}/{{year}}/three.parquet"),
+        loaded,
+        Store(),
+    )
+    assert several.uri == f"{tmp_path}/2021/three.parquet"
+    assert several.summary["input"]["files"] == 3
+    tables = [pq.read_table(found.uri, partitioning=None) for found in (single, several)]
+    assert tables[0].equals(tables[1])
+
+
+def test_a_month_is_scored_from_a_web_server(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    loaded, data = load(ride_model), (months / RECIPE.file_name).read_bytes()
+    with web_server({f"/d/{RECIPE.file_name}": data}) as web:
+        remote = run(Job(MARCH, f"{web.url}/d", str(tmp_path / "a")), loaded, Store())
+        again = run(Job(MARCH, f"{web.url}/d", str(tmp_path / "a")), loaded, Store())
+    local = run(Job(MARCH, str(months), str(tmp_path / "b")), loaded, Store())
+    assert again.already_there
+    assert Path(remote.uri).read_bytes() == Path(local.uri).read_bytes()
+
+
+@pytest.mark.real_rides
+@pytest.mark.parametrize("taxi", ["green", "yellow"])
+def test_R31_real_rides_are_scored_or_counted(
+    taxi: str, real_rides: Path, ride_model: Path, tmp_path: Path
+) -> None:
+    job = Job(Shard(taxi, 2019, 3), str(real_rides), str(tmp_path))
+    summary = run(job, load(ride_model), Store()).summary
+    rows = {"green": (750, 712), "yellow": (4_125, 4_047)}[taxi]
+    assert (summary["rows"], summary["scored"]) == rows
+    assert summary["rows"] == summary["scored"] + sum(summary["dropped"].values())
 
 
 def damaged(kind: str, source: Path, target: Path) -> None:

@@ -56,3 +56,25 @@ def test_R29_ids_are_unique_and_the_same_every_time(rows: list[int]) -> None:
 def test_R28_what_is_no_month_of_taxis_is_refused(taxi: str, year: int, month: int) -> None:
     with pytest.raises(InvalidConfig):
         Shard(taxi, year, month)
+
+
+@pytest.mark.parametrize(
+    ("given_input", "expected"),
+    [
+        ("months", "months/green_tripdata_2021-03.parquet"),
+        ("s3://rides/months/", "s3://rides/months/green_tripdata_2021-03.parquet"),
+        ("one.parquet", "one.parquet"),
+        ("https://h/d/one.parquet?X-Signature=1", "https://h/d/one.parquet?X-Signature=1"),
+        ("s3://in/{year:04d}-{month:02d}.parquet", "s3://in/2021-03.parquet"),
+        ("{taxi_type}/{year}", "green/2021/green_tripdata_2021-03.parquet"),
+        ("parts/*.parquet", "parts/*.parquet"),
+    ],
+)
+def test_the_input_is_a_file_or_a_place_of_months(given_input: str, expected: str) -> None:
+    assert Shard("green", 2021, 3).input_uri(given_input) == expected
+
+
+@pytest.mark.parametrize("bad", ["{day}", "{year.real}", "{month", "{0}", "{year:nothing}"])
+def test_a_field_that_is_none_is_refused(bad: str) -> None:
+    with pytest.raises(InvalidConfig, match="year" if "{month" not in bad else "filled in"):
+        Shard("green", 2021, 3).input_uri(bad)

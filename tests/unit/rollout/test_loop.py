@@ -54,6 +54,35 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_loop(place: ControllerPla
     assert not place.loop.report.error
 
 
+def test_what_the_last_decision_wants_measured_is_measured_in_the_next_turn() -> None:
+    """While it leads without a break: what it did not watch belongs to no window."""
+    place = ControllerPlace("preset: careful")
+    place.want("models:/ride/1")
+    place.rest()
+    place.want("models:/ride/2")
+    place.rest()
+    assert place.state.phase == "shadow"
+    before = place.routers.measured
+    place.tick(3)
+    assert place.routers.measured == before + 3
+    held = place.store.lease
+    place.store.lease = Record("other", 15.0, 1, "x")
+    place.tick(3)
+    assert place.routers.measured == before + 3
+    place.store.lease = held
+    place.tick(20)
+    assert place.loop.report.leads
+    assert place.routers.measured > before + 3
+    assert place.state.phase == "shadow"
+    # It was stopped for a minute and nobody else led: what went by is measured by nobody.
+    before = place.routers.measured
+    place.clock.advance(60)
+    place.tick()
+    assert (place.loop.report.leads, place.routers.measured) == (True, before)
+    place.tick()
+    assert place.routers.measured == before + 1
+
+
 def test_D8_what_is_remembered_ends_with_leadership(place: ControllerPlace) -> None:
     """Bias is not allowed: who was away cannot count the time in between."""
     place.store.lease = Record("other", 15.0, 1, "x")

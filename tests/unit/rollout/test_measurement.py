@@ -179,10 +179,12 @@ def test_D9_what_came_while_somebody_was_silent_is_not_counted_later() -> None:
 
 def test_nothing_begins_before_all_have_answered_once() -> None:
     bench = Bench(CANARY)
-    bench.silent = {"control-1"}
+    bench.silent = {"control-1", "r2"}
     assert bench.look() is None
+    assert bench.measurement.lacking == ["r2", "control-1"]
     bench.silent = set()
     assert bench.look() is not None
+    assert bench.measurement.lacking == []
 
 
 @pytest.mark.parametrize("side", ["candidate", "control"])
@@ -192,6 +194,7 @@ def test_D9_a_side_without_pods_is_no_side_without_answers(side: str) -> None:
     bench.pods = {name: ring for name, ring in bench.pods.items() if not name.startswith(side)}
     window = looked(bench, 6)
     assert (window.looks, window.dropped) == (2, 2)
+    assert bench.measurement.lacking == [side]
 
 
 def begin(bench: Bench) -> None:

@@ -18,7 +18,7 @@ def test_limits_and_address_are_those_given() -> None:
 
 
 def test_only_the_api_is_passed_on() -> None:
-    passed = re.findall(r"location (.*?) \{ proxy_pass", TEXT)
+    passed = re.findall(r"location (.*?) \{ recursive_error_pages on; .* proxy_pass", TEXT)
     assert passed == [
         "= /predict",
         "= /invocations",
@@ -31,7 +31,7 @@ def test_only_the_api_is_passed_on() -> None:
 
 
 def test_every_error_of_nginxs_own_has_an_answer_of_ours() -> None:
-    pages = re.findall(r"error_page (\d+) = (\S+);", TEXT)
+    pages = re.findall(r"error_page (\d+) = (/\S+);", TEXT)
     assert len(pages) == 13
     for _code, place in pages:
         assert f"location = {place} {{" in TEXT

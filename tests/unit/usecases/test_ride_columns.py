@@ -125,7 +125,38 @@ def test_E3_a_missing_column_is_named() -> None:
         find_columns(list(GOOD), "tip")
 
 
-@pytest.mark.parametrize("name", ["trip_distance", "lpep_pickup_datetime"])
-def test_E3_a_column_of_the_wrong_type_is_named(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("trip_distance", "long ago"),
+        ("trip_distance", True),
+        ("trip_distance", START),
+        ("lpep_pickup_datetime", "long ago"),
+        ("lpep_pickup_datetime", 1_614_600_000),
+        ("PULocationID", {"zone": 1}),
+    ],
+    ids=str,
+)
+def test_E3_a_column_of_the_wrong_type_is_named(name: str, value: Any) -> None:
     with pytest.raises(InputDataInvalid, match=name):
-        read([GOOD | {name: "long ago"}])
+        read([GOOD | {name: value}])
+
+
+def test_names_are_found_in_any_case_and_order() -> None:
+    names = ["airport_fee", "TRIP_DISTANCE", "DOlocationID", "PUlocationID"]
+    names += ["tpep_dropoff_datetime", "Tpep_pickup_datetime"]
+    found = find_columns(names, "duration")
+    assert (found.pickup_zone, found.dropoff_zone) == ("PUlocationID", "DOlocationID")
+    assert (found.pickup_time, found.distance) == ("Tpep_pickup_datetime", "TRIP_DISTANCE")
+
+
+def test_E3_a_column_that_is_there_twice_is_named_and_an_exact_name_wins() -> None:
+    with pytest.raises(InputDataInvalid, match="trip_distance more than once"):
+        find_columns([*GOOD, "trip_distance"], "duration")
+    assert find_columns(["Trip_Distance", *GOOD], "duration").distance == "trip_distance"
+
+
+def test_a_column_without_values_is_missing_in_every_row() -> None:
+    for name, reason in (("PULocationID", "zone_missing"), ("trip_distance", "distance_missing")):
+        rides = read([GOOD | {name: None}] * 3, {name: pa.null()})
+        assert rides.dropped[reason] == 3

@@ -1,0 +1,103 @@
+"""The forms of the output: the project's own, and the one of the course's homework.
+
+Own form, one row a scored ride (X is `duration`, in minutes, or `tip`, in dollars):
+
+| column | type |
+|---|---|
+| ride_id | string |
+| pickup_datetime | timestamp[us] |
+| PULocationID, DOLocationID | string, the zones' keys |
+| actual_X, predicted_X | double |
+| diff | double: actual_X - predicted_X |
+| model_version | string |
+
+The homework's: `ride_id` as `YYYY/MM_row`, and `predicted_X`; not compressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from slipway.batch.shards import Shard
+from slipway.usecases.ride_columns import Rides
+from slipway.usecases.rides import DROPOFF_ZONE, PICKUP_ZONE
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The rides of one batch and what was predicted; `rows` are positions in the source."""
+
+    shard: Shard
+    rows: Integers
+    rides: Rides
+    predicted: Floats
+    version: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form: its columns for an answer, and how a batch fills them."""
+
+    name: str
+    # Names and types; X stands for the answer.
+    columns: tuple[tuple[str, pa.DataType], ...]
+    fill: Callable[[Scored, bool], list[Any]]
+    compression: str
+    # What the output's name ends with, before `.parquet`.
+    suffix: str = ""
+
+    def schema(self, answer: str, metadata: Mapping[str, str]) -> pa.Schema:
+        """The output's columns, with what it was made from as metadata."""
+        named = [(name.replace("X", answer), kind) for name, kind in self.columns]
+        return pa.schema(named, metadata=dict(metadata))
+
+
+def _own(scored: Scored, uuids: bool) -> list[Any]:
+    rides = scored.rides
+    return [
+        scored.shard.ride_ids(scored.rows, as_uuid=uuids),
+        rides.pickup_times,
+        rides.pickup_zones.cast(pa.string()),
+        rides.dropoff_zones.cast(pa.string()),
+        pa.array(rides.actual),
+        pa.array(scored.predicted),
+        pa.array(rides.actual - scored.predicted),
+        pa.repeat(scored.version, len(scored.rows)),
+    ]
+
+
+def _homework(scored: Scored, _uuids: bool) -> list[Any]:
+    return [scored.shard.homework_ids(scored.rows), pa.array(scored.predicted)]
+
+
+OWN: Final = Form(
+    "slipway",
+    (
+        ("ride_id", pa.string()),
+        ("pickup_datetime", pa.timestamp("us")),
+        (PICKUP_ZONE, pa.string()),
+        (DROPOFF_ZONE, pa.string()),
+        ("actual_X", pa.float64()),
+        ("predicted_X", pa.float64()),
+        ("diff", pa.float64()),
+        ("model_version", pa.string()),
+    ),
+    _own,
+    "zstd",
+)
+HOMEWORK: Final = Form(
+    "homework",
+    (("ride_id", pa.string()), ("predicted_X", pa.float64())),
+    _homework,
+    "none",
+    ".homework",
+)

@@ -1,0 +1,76 @@
+"""How `slipway score` tells what it does: a bar on the way, a table at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from slipway.batch.job import Outcome
+from slipway.batch.job import Progress as Report
+from slipway.batch.shards import Shard
+
+
+@contextmanager
+def progress(shard: Shard) -> Iterator[Report]:
+    """A bar where a person watches, silence elsewhere; what is said goes to stderr."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("scoring {task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(str(shard), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show(outcome: Outcome, seconds: float) -> None:
+    """The summary for a person; the last line is the one that the course's homework asks for."""
+    summary = outcome.summary
+    unit = "minutes" if summary["answer"] == "duration" else "dollars"
+    show_lines(_lines(summary, unit))
+    console = Console()
+    said = "was there already, made from just this" if outcome.already_there else "written"
+    console.print(f"{outcome.uri}\n{said}, {seconds:.1f} s", soft_wrap=True, highlight=False)
+    typer.echo(f"predicted mean {summary['answer']}: {summary['mean_predicted']}")
+
+
+def show_check(found: dict[str, Any]) -> None:
+    """What `--check` found, for a person."""
+    show_lines([*_counts(found, "usable")])
+
+
+def show_lines(lines: Any) -> None:
+    """Names and values, in two columns."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in lines:
+        table.add_row(name, value)
+    Console().print(table)
+
+
+def _counts(summary: dict[str, Any], kept: str) -> Iterator[tuple[str, str]]:
+    yield "rides", f"{summary['rows']:,}"
+    yield kept, f"{summary[kept]:,}"
+    for reason, count in summary["dropped"].items():
+        yield f"  left out: {reason.replace('_', ' ')}", f"{count:,}"
+
+
+def _lines(summary: dict[str, Any], unit: str) -> Iterator[tuple[str, str]]:
+    yield from _counts(summary, "scored")
+    yield "mean predicted", f"{summary['mean_predicted']:.2f} {unit}"
+    yield "  standard deviation", f"{summary['std_predicted']:.2f} {unit}"
+    yield "mean actual", f"{summary['mean_actual']:.2f} {unit}"
+    yield "mean absolute error", f"{summary['mean_absolute_error']:.2f} {unit}"
+    yield f"off by more than 10 {unit}", f"{summary['share_beyond_10']:.1%}"
+    yield "model", summary["model_version"]
