@@ -280,3 +280,25 @@ def test_an_installation_that_is_not_there_is_a_sentence(
         assert found.returncode == 3
         assert "there is no such installation here" in found.stderr
     assert world.view().read("model") is None
+
+
+def test_R20_the_verbs_reach_the_controller_and_a_missing_right_is_named(
+    world: KubeWorld, hands: Hands, slipway: Slipway, models: list[str]
+) -> None:
+    with slipway.controlling():
+        for model in models:
+            slipway.run("set-model", model)
+            serves(hands, digest_of(model))
+            rests(hands)
+        refused = slipway.run("resume")
+        assert refused.returncode == 1
+        assert "RequestRefused: it is not paused" in refused.stderr
+        back = slipway.run("rollback", "--reason", "looks odd")
+        assert back.returncode == 0, back.stderr
+        assert "all traffic is back within 5 s" in back.stderr
+        serves(hands, digest_of(models[0]))
+        assert "looks odd" in slipway.run("history").stdout
+        world.unbind()
+        denied = slipway.run("retry")
+        assert denied.returncode == 1
+        assert "no right to" in denied.stderr

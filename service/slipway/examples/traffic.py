@@ -14,6 +14,8 @@ RIDE = {"PULocationID": 10, "DOLocationID": 50}
 HEADERS = {"Content-Type": "application/json"}
 # Seconds for one answer.
 PATIENCE = 10.0
+# Seconds that a client thinks: what is started meanwhile needs the processors too.
+PAUSE = 0.005
 
 
 class Traffic:
@@ -58,7 +60,7 @@ class Traffic:
         with contextlib.closing(
             http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
         ) as connection:
-            while not self._stop.is_set():
+            while not self._stop.wait(PAUSE):
                 run_id, failure = self._ask(connection, next(self._numbers))
                 with self._lock:
                     if failure:
