@@ -10,7 +10,9 @@ An entry module: it reads options and files; what came back is judged by verdict
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -104,6 +106,19 @@ def _prepare(environment: Environment, runner: Any, **_others: Any) -> None:
         sys.stderr.write(f"cannot run: {error}\n")
         sys.exit(2)
     environment.stop_timeout = LAST_ANSWERS_SECONDS
+    gevent.signal_handler(signal.SIGINT, _interrupt, runner)
+
+
+def _interrupt(runner: Any) -> None:
+    """End as after the last stage.
+
+    Python would raise KeyboardInterrupt in whichever user runs just then: one that has its answer
+    would not count it.
+    """
+    if runner.shape_greenlet:
+        runner.shape_greenlet.kill(block=False)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _check_alone(runner: Any) -> None:

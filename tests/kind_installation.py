@@ -63,6 +63,7 @@ class Installation(KubeWorld):
         assert here, f"the image {self.image} is not on the node; `make up` brings it there"
         # All that was said besides.
         self.warnings = ""
+        self._port = 0
 
     # What a person types.
 
@@ -82,7 +83,10 @@ class Installation(KubeWorld):
             **(values or {}),
         }
         given = ("--values", str(CHART / "values-kind.yaml"), "--wait", "--timeout=3m")
-        return self.helm("install", RELEASE, str(CHART), *given, values=above)
+        said = self.helm("install", RELEASE, str(CHART), *given, values=above)
+        # Asked for now: after a restart of the node an editor's rights are not known at once.
+        self._port = int(self.get("service", FULLNAME)["spec"]["ports"][0]["nodePort"])
+        return said
 
     def upgrade(self, *options: str) -> str:
         """`helm upgrade --reuse-values --wait` with these options."""
@@ -111,10 +115,9 @@ class Installation(KubeWorld):
 
     @property
     def url(self) -> str:
-        """The Service's port on the node."""
-        port = self.get("service", FULLNAME)["spec"]["ports"][0]["nodePort"]
+        """The Service's port on the node, whose address a restart may change."""
         networks = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", NODE)
-        return f"http://{json.loads(networks.stdout)['kind']['IPAddress']}:{port}"
+        return f"http://{json.loads(networks.stdout)['kind']['IPAddress']}:{self._port}"
 
     def get(self, kind: str, name: str = "", **labels: str) -> Any:
         """An object, or a list of those with the labels, as kubectl gets them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -50,17 +51,25 @@ def test_R17_B9_C10_without_store_and_DNS_too_the_claim_is_enough(
 
 
 def test_F1_a_restart_of_the_node_changes_neither_state_nor_model(
-    shop: Installation, runs: tuple[str, str]
+    kind: KindServer, shop: Installation, runs: tuple[str, str]
 ) -> None:
     """F1: everything is back by itself within two minutes, with the same weights and run."""
     before = what_is_kept(shop)
 
     docker("restart", NODE)
 
+    until(lambda: answers(kind), 120, "the API server to be ready")
     until(lambda: shop.predict()[0] == 200, 120, "an answer")
     shop.serves(runs[0])
     until(lambda: all_ready(shop), 120, "all pods to be ready")
     assert what_is_kept(shop) == before
+
+
+def answers(kind: KindServer) -> bool:
+    """Whether the API server calls itself ready, the rights of users included."""
+    with contextlib.suppress(OSError):
+        return kind.text("/readyz") == "ok"
+    return False
 
 
 def replace_a_pod(shop: Installation) -> str:
