@@ -74,7 +74,8 @@ test: quick e2e ## Run all tests, after setting up what they need.
 
 .PHONY: quick
 quick: env nginx lint ## The tests that need no cluster.
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not platform"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not platform and not alone"
+	$(BIN)/python -m pytest -m alone
 
 # What changes the cluster is one group, which one worker runs.
 .PHONY: e2e

@@ -9,6 +9,8 @@ import pytest
 from tests.rollout_place import rolling
 from tests.waiting import until
 
+pytestmark = pytest.mark.alone
+
 WITHOUT_SHADOW = "preset: test\nshadow: {enabled: false}"
 
 

@@ -13,6 +13,8 @@ from tests.load import Load
 from tests.local_installation import LocalInstallation, installed, runs
 from tests.waiting import until
 
+pytestmark = pytest.mark.alone
+
 MOST = 200_000
 
 

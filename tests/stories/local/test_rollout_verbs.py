@@ -16,6 +16,8 @@ from tests.load import Load
 from tests.local_installation import LocalInstallation, installed
 from tests.waiting import until
 
+pytestmark = pytest.mark.alone
+
 # At this many a second or fewer: the promise is that none fails, not how many there are.
 MOST = 200_000
 
