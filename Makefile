@@ -48,7 +48,7 @@ help: ## Show this list.
 env: .venv/.installed .venv-mlflow/.made ## Set up both environments.
 
 .PHONY: demo
-demo: env ## Train, serve, predict, score and exchange a model, on this machine alone.
+demo: env ## Train, serve, score, and exchange a model under load and back, on this machine alone.
 	@$(BIN)/python -m slipway.examples.demo
 
 # nginx is the router's; it comes from the system's packages.
@@ -100,8 +100,9 @@ load: .venv/.installed ## Two minutes of load, judged by loadtest/limits.toml (L
 		--html reports/load.html --report reports/load.json $(LOAD)
 
 .PHONY: bench
-bench: env nginx ## Measure what has a goal in milliseconds, in pairs of one run.
+bench: env nginx ## Measure what has a goal as a time or a ratio, in one run (minutes; BENCH='--backfill 300000').
 	@$(BIN)/python -m loadtest.bench
+	$(BIN)/python -m loadtest.bench.batch --report reports/batch.json $(BENCH)
 
 .PHONY: lock
 lock: .venv/.made ## Resolve the lock files anew (needs uv: pip install uv).

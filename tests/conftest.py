@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests.artifacts import save_ride_model
 
 ROOT = Path(__file__).parent.parent
+# How long an example takes says how busy the machine is.
+settings.register_profile("slipway", deadline=None)
+settings.load_profile("slipway")
+
 REAL_RIDES = ROOT.parent / "shared" / "data"
 
 

@@ -1,6 +1,6 @@
 """Measures the batch beside the course's way and beside reading and writing alone.
 
-    python -m tests.bench.batch [--rows N ...] [--ways ...] [--backfill]
+    python -m loadtest.bench.batch [--rows N ...] [--ways ...] [--backfill]
 
 Each way is a process of its own; wall time and peak memory are that process's, and what counts is
 their ratio to the course's way in the same run. The goals stand in the issue; nothing is judged.
