@@ -92,6 +92,8 @@ MODELS: dict[str, Callable[[Features], Any]] = {
     "two columns": _when_cursed(lambda features: [[1.0, 2.0]] * len(features)),
     "complex": _when_cursed(_replaced(1j)),
 }
+# What the service must not pass on.
+WRONG = [kind for kind in MODELS if kind not in ("good", "slow")]
 # Those of the rollouts: on a busy machine two models of no time at all differ by chance.
 MODELS |= {
     name: _taking(0.06, answer)

@@ -126,6 +126,7 @@ def test_the_status_tells_what_serves_and_why_it_waits(place: ControllerPlace) -
     assert rollout["desired"] == {
         "reference": "models:/ride/77",
         "taken_up": False,
+        "refused": False,
         "problem": "",
     }
     assert rollout["condition"]["reason"] == "Unresolvable"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.in_process import CURSED_RIDE, RIDE, by_columns, loaded_for, series
-from tests.stub_models import CURSED, MODELS, RUN_ID, loaded
+from tests.stub_models import CURSED, RUN_ID, WRONG, loaded
 from tests.unit.web.conftest import Lines
 
 from slipway.errors import Malformed, TooLarge
@@ -21,7 +21,6 @@ from slipway.web.app import Service
 from slipway.web.errors import http_problem
 
 JSON = {"Content-Type": "application/json"}
-WRONG = [kind for kind in MODELS if kind not in ("good", "slow")]
 
 
 def service_of(release: Loaded | None, **given: Any) -> Service:
