@@ -77,11 +77,11 @@ quick: env nginx lint ## The tests that need no cluster.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not platform and not alone"
 	$(BIN)/python -m pytest -m alone
 
-# What changes the cluster is one group, which one worker runs.
 .PHONY: e2e
 e2e: up ## The tests that need the cluster, on one that it brings up.
 	@export KUBECONFIG=$(CURDIR)/.slipway/kubeconfig
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m platform
+	$(BIN)/python -m pytest -n 2 -m "platform and not kind"
+	$(BIN)/python -m pytest -m kind
 
 # REGISTRY=none builds what could be pulled; by itself it is found out.
 export REGISTRY

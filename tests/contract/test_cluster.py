@@ -21,7 +21,7 @@ FILLING = Filling(lock='{"schema": 1}', run_id="b" * 32, uri="s3://bucket/1", di
         "memory",
         "local",
         pytest.param("api-server", marks=pytest.mark.platform),
-        pytest.param("kind", marks=[pytest.mark.platform, pytest.mark.xdist_group("kind")]),
+        pytest.param("kind", marks=[pytest.mark.platform, pytest.mark.kind]),
     ]
 )
 def world(request: pytest.FixtureRequest) -> Iterator[World]:

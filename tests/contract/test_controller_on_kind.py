@@ -18,7 +18,7 @@ from tests.waiting import until
 
 from slipway.cluster.protocol import SLOTS
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("kind")]
+pytestmark = [pytest.mark.platform, pytest.mark.kind]
 
 
 @pytest.fixture(scope="module")

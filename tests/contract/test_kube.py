@@ -331,7 +331,7 @@ def test_the_namespace_is_the_contexts_unless_it_is_named(kube_world: KubeWorld)
         connect(Place(context="unknown", kubeconfig=path))
 
 
-@pytest.mark.xdist_group("kind")
+@pytest.mark.kind
 def test_D11_pods_of_a_real_cluster_say_why_they_do_not_start(kind_world: KubeWorld) -> None:
     """Kubelet and scheduler in their own words: no such image, no such node."""
     kind_world.install()
@@ -355,7 +355,7 @@ def test_D11_pods_of_a_real_cluster_say_why_they_do_not_start(kind_world: KubeWo
     assert [(pod.digest, pod.ready) for pod in workload.pods] == [(DIGEST, False)]
 
 
-@pytest.mark.xdist_group("kind")
+@pytest.mark.kind
 def test_D11_a_quota_of_a_real_cluster_is_told(kind_world: KubeWorld) -> None:
     kind_world.install()
     quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}

@@ -32,7 +32,7 @@ from slipway.models.obtain import obtain
 from slipway.settings import ModelSettings, read_settings
 from slipway.usecases.rides import ride_features
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("kind")]
+pytestmark = [pytest.mark.platform, pytest.mark.kind]
 
 ENDS_BY_ITSELF = 20
 

@@ -16,7 +16,7 @@ from tests.kind_server import KindServer
 
 from slipway.clients.objects import s3_client
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("kind"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.platform, pytest.mark.kind, pytest.mark.timeout(300)]
 
 BUCKET = "predictions"
 MONTH = "taxi_type=green/year=2021/month=03"

@@ -11,7 +11,7 @@ from tests.kind_installation import RELEASE, Installation, edit_script
 from tests.load_test import load_test
 from tests.waiting import until
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("kind"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.platform, pytest.mark.kind, pytest.mark.timeout(400)]
 
 LOAD = ("--rate", "20", "--seconds", "600")
 NOBODY = "f" * 32

@@ -14,7 +14,7 @@ from tests.load_test import WIDE, LoadTest, load_test
 from tests.pod_counters import PodCounters
 from tests.waiting import until
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("kind"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.platform, pytest.mark.kind, pytest.mark.timeout(400)]
 
 LOAD = ("--rate", "30", "--seconds", "600")
 

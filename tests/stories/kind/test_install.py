@@ -12,7 +12,7 @@ from tests.kind_installation import RELEASE, Installation
 from tests.kind_server import KindServer
 from tests.waiting import until
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("kind"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.platform, pytest.mark.kind, pytest.mark.timeout(300)]
 
 CLUSTER_WIDE = (
     "/apis/rbac.authorization.k8s.io/v1/clusterroles",
