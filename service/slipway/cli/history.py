@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -19,19 +18,11 @@ from slipway.cli.cluster_options import (
     Namespace,
     find_installation,
 )
+from slipway.cli.status import Output
 from slipway.logs import configure_cli
 from slipway.rollout.remote import read_snapshot
 from slipway.rollout.state import Entry, State
 from slipway.rollout.verdict import Verdict
-
-
-class Output(StrEnum):
-    """How a history is written."""
-
-    TEXT = "text"
-    WIDE = "wide"
-    JSON = "json"
-    YAML = "yaml"
 
 
 def history(

@@ -34,8 +34,8 @@ from slipway.rollout.remote import (
     wait_for_release,
     write_request,
 )
-from slipway.rollout.snapshot import Request, Verb
-from slipway.rollout.state import Phase, State
+from slipway.rollout.snapshot import Request, Snapshot, Verb
+from slipway.rollout.state import State
 from slipway.rollout.way_back import way_back
 
 # Seconds within which a controller that runs has looked at the control document.
@@ -74,8 +74,8 @@ def promote(
     configure_cli()
     cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
     # What the gates let through was this step; for another one they have not been asked.
-    phase = _phase(cluster)
-    _ask(cluster, "promote", reason=reason, phase=phase, full=full, force=force)
+    state = _state(_seen(cluster))
+    _ask(cluster, state, "promote", reason=reason, phase=state.phase, full=full, force=force)
     if wait:
         wait_and_tell(cluster, timeout)
 
@@ -93,7 +93,7 @@ def retry(
     """Try the wanted model again, also where it was refused. --wait as with `set-model`."""
     configure_cli()
     cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
-    _ask(cluster, "retry", reason=reason)
+    _ask(cluster, _state(_seen(cluster)), "retry", reason=reason)
     if wait:
         wait_and_tell(cluster, timeout)
 
@@ -115,13 +115,14 @@ def rollback(
     """
     configure_cli()
     cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
-    back = way_back(read_snapshot(cluster, datetime.now(UTC)))
+    seen = _seen(cluster)
+    back = way_back(seen)
     if back:
         typer.echo(
             f"back to {back.release.version} ({back.release.reference}); {PROMISES[back.heat]}",
             err=True,
         )
-    _ask(cluster, "rollback", reason=reason)
+    _ask(cluster, _state(seen), "rollback", reason=reason)
     if wait and back:
         wait_for_release(Waiting(lambda: look(cluster), timeout, poll=POLL), back.release.digest)
         typer.echo(f"{back.release.version} has all traffic", err=True)
@@ -138,7 +139,7 @@ def _plain(verb: Verb, told: str) -> Callable[..., None]:
     ) -> None:
         configure_cli()
         cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
-        _ask(cluster, verb, reason=reason)
+        _ask(cluster, _state(_seen(cluster)), verb, reason=reason)
 
     run.__doc__ = told
     return run
@@ -151,6 +152,7 @@ abort = _plain("abort", "Take all traffic from the candidate, and refuse it.")
 
 def _ask(
     cluster: Installation,
+    state: State,
     verb: Verb,
     *,
     reason: str,
@@ -158,7 +160,6 @@ def _ask(
     full: bool = False,
     force: bool = False,
 ) -> None:
-    state = _state(cluster)
     request = Request(
         id=uuid.uuid4().hex,
         verb=verb,
@@ -175,13 +176,12 @@ def _ask(
     typer.echo(answered.message or f"{verb}: done", err=True)
 
 
-def _phase(cluster: Installation) -> Phase:
-    return _state(cluster).phase
+def _seen(cluster: Installation) -> Snapshot:
+    return read_snapshot(cluster, datetime.now(UTC))
 
 
-def _state(cluster: Installation) -> State:
-    stored = read_snapshot(cluster, datetime.now(UTC)).stored
-    return stored if isinstance(stored, State) else State()
+def _state(seen: Snapshot) -> State:
+    return seen.stored if isinstance(seen.stored, State) else State()
 
 
 def _actor() -> str:

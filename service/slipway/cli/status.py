@@ -29,7 +29,7 @@ from slipway.rollout.status import ReleaseStatus, Status
 
 
 class Output(StrEnum):
-    """How a status is written."""
+    """How a status or a history is written."""
 
     TEXT = "text"
     WIDE = "wide"

@@ -12,7 +12,8 @@ from tests.unit.cli.test_status import status
 from tests.unit.rollout.scene import release
 
 from slipway.cli.explain import explained
-from slipway.cli.history import Output, written
+from slipway.cli.history import written
+from slipway.cli.status import Output
 from slipway.cli.watch import interval, measured, picture
 from slipway.rollout.admin import answers
 from slipway.rollout.remote import read_snapshot, read_status
