@@ -16,7 +16,16 @@ from slipway.rollout.measures import Earlier, Floats, Window
 from slipway.rollout.pairing import Key, Pairing
 from slipway.rollout.plan import Measure
 from slipway.rollout.samples import Page, Reader, Row, earlier_of, is_number, page_of
-from slipway.rollout.totals import Gain, Totals, copied, gained, is_new, read_totals
+from slipway.rollout.totals import (
+    Cells,
+    Gain,
+    PodLatency,
+    Totals,
+    copied,
+    gained,
+    is_new,
+    read_totals,
+)
 
 Side = Literal["candidate", "control"]
 # By name or address; None where it did not answer.
@@ -34,6 +43,10 @@ class Measurement:
         self._earlier: Earlier | None = None
         self._totals: Mapping[str, Totals] | None = None
         self._readers: dict[str, Reader] = {}
+        self._latency: Mapping[Side, PodLatency] = {
+            "candidate": PodLatency(measure, measure.candidate),
+            "control": PodLatency(measure, measure.control),
+        }
         self._pairing = Pairing()
         self._at = 0.0
         # Who was silent in the last look, or told of something else; a side without pods.
@@ -48,17 +61,28 @@ class Measurement:
         """Where to read on in a pod's ring."""
         return self._readers[pod].cursor if pod in self._readers else ""
 
-    def look(self, now: float, routers: Bodies, pods: Mapping[Side, Bodies]) -> None:
-        """Take one look: the routers' /metrics and, of each side, its pods' /sample."""
+    def look(
+        self,
+        now: float,
+        routers: Bodies,
+        pods: Mapping[Side, Bodies],
+        counters: Mapping[Side, Bodies],
+    ) -> None:
+        """Take one look: the routers' /metrics and, of each side, its pods' /sample.
+
+        `counters` are the pods' /metrics; only a mirrored measure reads them.
+        """
         told = {name: read_totals(body or b"", self.measure) for name, body in routers.items()}
         self.lacking = [name for name, each in told.items() if each is None]
         totals = _complete(told)
         rows = self._rows(pods)
+        latency = self._latencies(counters)
         seconds, self._at = now - self._at, now
-        before, self._totals = self._totals, totals if rows is not None else None
+        complete = rows is not None and latency is not None
+        before, self._totals = self._totals, totals if complete else None
         if before and totals and is_new(before, totals):
             self._collector = None
-        if self._totals is None or rows is None:
+        if self._totals is None or rows is None or latency is None:
             self._drop(seconds)
         elif self._collector is None:
             self._begin()
@@ -67,6 +91,8 @@ class Measurement:
             self._drop(seconds)
         else:
             gain = gained(before, self._totals)
+            if self.measure.mirrored:
+                gain = Gain(gain.counts, latency["candidate"], latency["control"])
             self._collector.add(self._increment(seconds, gain, rows))
 
     def _begin(self) -> None:
@@ -76,6 +102,14 @@ class Measurement:
     def _drop(self, seconds: float) -> None:
         if self._collector:
             self._collector.add(Increment(seconds, usable=False))
+
+    def _latencies(self, counters: Mapping[Side, Bodies]) -> Mapping[Side, Cells] | None:
+        """By the pods' own clocks, if both sides are asked the same; None if any was not had."""
+        if not self.measure.mirrored:
+            return {}
+        gains = {side: self._latency[side].gained(bodies) for side, bodies in counters.items()}
+        found = {side: cells for side, cells in gains.items() if cells is not None}
+        return found if len(found) == len(gains) else None
 
     def _rows(self, pods: Mapping[Side, Bodies]) -> Rows | None:
         """The new rows; None if any pod's were not had, or a side has no pods at all."""

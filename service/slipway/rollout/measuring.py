@@ -52,14 +52,17 @@ class Measuring:
             "control": _pods(measure.control, slots),
         }
         pods = [pod for side in sides.values() for pod in side]
-        bodies = self._scraper.get_each(
-            {router.admin: "/metrics" for router in routers}
-            | {pod.admin: f"/sample?after={measurement.cursor(pod.name)}" for pod in pods}
+        samples = self._scraper.get_each(
+            {pod.admin: f"/sample?after={measurement.cursor(pod.name)}" for pod in pods}
         )
+        # In a canary the latency that counts is what a client sees: the router's.
+        counted = [*routers, *pods] if measure.mirrored else routers
+        counters = self._scraper.get_each({pod.admin: "/metrics" for pod in counted})
         measurement.look(
             self._monotonic(),
-            {router.name: bodies.get(router.admin) for router in routers},
-            {side: {pod.name: bodies.get(pod.admin) for pod in of} for side, of in sides.items()},
+            {router.name: counters.get(router.admin) for router in routers},
+            _by_side(sides, samples),
+            _by_side(sides, counters) if measure.mirrored else {},
         )
         self._tell(measurement.lacking)
         return measurement.window
@@ -68,6 +71,12 @@ class Measuring:
         if lacking and lacking != self._told:
             log.warning("a look counts for neither side", without=lacking)
         self._told = lacking
+
+
+def _by_side(
+    sides: Mapping[Side, Sequence[Pod]], bodies: Mapping[str, bytes]
+) -> Mapping[Side, Mapping[str, bytes | None]]:
+    return {side: {pod.name: bodies.get(pod.admin) for pod in of} for side, of in sides.items()}
 
 
 def _pods(side: Placement, slots: Mapping[SlotName, SlotView]) -> list[Pod]:

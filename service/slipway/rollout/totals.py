@@ -1,4 +1,4 @@
-"""What routers have counted of both sides, and what came in between two looks. Pure.
+"""What routers and pods have counted of both sides, and what came in between two looks. Pure.
 
 Counters only rise while the process lives, so a scrape of another process, or of a router with
 another table, is compared with nothing.
@@ -19,6 +19,7 @@ from slipway.metrics import (
     ROUTER_PAIRS,
     ROUTER_REQUESTS,
     ROUTER_SECONDS,
+    SECONDS,
 )
 from slipway.rollout.measures import LATENCY_CELLS, Counts
 from slipway.rollout.plan import Measure
@@ -31,6 +32,7 @@ _NAMES = "|".join(
         f"{ROUTER_FALLBACKS}_total",
         f"{ROUTER_PAIRS}_total",
         f"{ROUTER_SECONDS}_bucket",
+        f"{SECONDS}_bucket",
         ROUTER_LOADED_EPOCH,
         PROCESS_START,
     )
@@ -41,16 +43,21 @@ _LABEL = re.compile(r'([a-z]+)="([^"]*)"')
 _CELLS = {edge: index for index, edge in enumerate((*LATENCY_BUCKETS, math.inf))}
 
 Labels = Mapping[str, str]
+# Requests by latency bucket.
+Cells = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Totals:
-    """One router's counts since its process began at `started`; latencies by bucket."""
+    """One router's counts since its process began at `started`.
+
+    Latencies are by bucket, and empty for a mirrored measure: see PodLatency.
+    """
 
     started: float
     counts: Counts
-    candidate: tuple[int, ...]
-    control: tuple[int, ...]
+    candidate: Cells
+    control: Cells
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,47 @@ class Gain:
     """What all routers counted between two looks."""
 
     counts: Counts
-    candidate: tuple[int, ...]
-    control: tuple[int, ...]
+    candidate: Cells
+    control: Cells
+
+
+class PodLatency:
+    """What the pods of one side of a mirrored measure counted, by latency bucket, look by look.
+
+    The router's latencies would not do there: copies open a connection each, and no client waits
+    for them before it asks again, so on a busy machine they queue where live requests do not. The
+    pods' own time, from the whole body to the answer, is of the model.
+    """
+
+    def __init__(self, measure: Measure, side: Placement) -> None:
+        self._side = side
+        self._source = "shadow" if side == copied(measure) else "live"
+        self._before: Mapping[str, Cells] = {}
+
+    def gained(self, bodies: Mapping[str, bytes | None]) -> Cells | None:
+        """What came in since the last look, from each pod's /metrics; None if one has none.
+
+        A pod that is new or began anew is counted from here on.
+        """
+        told = {pod: self._read(body or b"") for pod, body in bodies.items()}
+        now = {pod: cells for pod, cells in told.items() if cells is not None}
+        before, self._before = self._before, now
+        if len(now) != len(told):
+            return None
+        gains = [
+            [n - earlier for n, earlier in zip(cells, before[pod], strict=True)]
+            for pod, cells in now.items()
+            if pod in before
+        ]
+        sound = [gain for gain in gains if min(gain) >= 0]
+        return tuple(map(sum, zip(*sound, strict=True))) if sound else (0,) * LATENCY_CELLS
+
+    def _read(self, body: bytes) -> Cells | None:
+        try:
+            lines = list(_lines(body))
+            return _latency(lines, f"{SECONDS}_bucket", self._side, self._source) if lines else None
+        except (KeyError, ValueError):
+            return None
 
 
 def read_totals(body: bytes, measure: Measure) -> Totals | None:
@@ -77,8 +123,12 @@ def read_totals(body: bytes, measure: Measure) -> Totals | None:
         return Totals(
             values[PROCESS_START],
             read(lines, measure),
-            _latency(lines, measure.candidate, _source(measure, measure.candidate)),
-            _latency(lines, measure.control, _source(measure, measure.control)),
+            *(
+                ()
+                if measure.mirrored
+                else _latency(lines, f"{ROUTER_SECONDS}_bucket", side, "live")
+                for side in (measure.candidate, measure.control)
+            ),
         )
     except (KeyError, ValueError):
         return None
@@ -106,10 +156,6 @@ def gained(before: Mapping[str, Totals], now: Mapping[str, Totals]) -> Gain:
 def copied(measure: Measure) -> Placement:
     """The side that gets the copies: whichever is not stable."""
     return measure.control if measure.candidate.role == "stable" else measure.candidate
-
-
-def _source(measure: Measure, side: Placement) -> str:
-    return "shadow" if measure.mirrored and side == copied(measure) else "live"
 
 
 def _lines(body: bytes) -> Iterator[tuple[str, Labels, float]]:
@@ -163,17 +209,22 @@ def _mirrored(lines: list[tuple[str, Labels, float]], measure: Measure) -> Count
     )
 
 
+def _seen(lines: list[tuple[str, Labels, float]], measure: Measure, side: Placement) -> Cells:
+    """As clients saw it."""
+    return () if measure.mirrored else _latency(lines, f"{ROUTER_SECONDS}_bucket", side, "live")
+
+
 def _latency(
-    lines: list[tuple[str, Labels, float]], side: Placement, source: str
-) -> tuple[int, ...]:
+    lines: list[tuple[str, Labels, float]], bucket: str, side: Placement, source: str
+) -> Cells:
     upto = [0] * LATENCY_CELLS
     for name, labels, value in lines:
-        if name == f"{ROUTER_SECONDS}_bucket" and labels["source"] == source and _of(side, labels):
+        if name == bucket and labels["source"] == source and _of(side, labels):
             upto[_CELLS[float(labels["le"])]] = _whole(value)
     return tuple(n - before for n, before in zip(upto, [0, *upto], strict=False))
 
 
-def _risen(before: list[tuple[int, ...]], now: list[tuple[int, ...]]) -> tuple[int, ...]:
+def _risen(before: list[Cells], now: list[Cells]) -> Cells:
     return tuple(
         sum(new) - sum(old)
         for new, old in zip(zip(*now, strict=True), zip(*before, strict=True), strict=True)

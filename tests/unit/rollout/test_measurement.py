@@ -6,10 +6,12 @@ import dataclasses
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 import pytest
 from tests.unit.rollout.test_totals import CANARY, SHADOW, WATCH, A, B
+from tests.unit.rollout.windows import cells
 
-from slipway.metrics import RouterMetrics
+from slipway.metrics import PodMetrics, RouterMetrics
 from slipway.rollout.measurement import Measurement
 from slipway.rollout.measures import Counts, Window
 from slipway.rollout.plan import Measure
@@ -38,6 +40,10 @@ class Bench:
         self.routers = {"r1": RouterMetrics(), "r2": RouterMetrics()}
         self.started = dict.fromkeys(self.routers, b"0")
         self.pods = rings("candidate-1", "candidate-2", "control-1", "control-2")
+        self.counters = {
+            name: PodMetrics(slot=slot, release=of)
+            for name, slot, of in (("candidate-1", "green", B), ("control-1", "blue", A))
+        }
         for router in self.routers.values():
             router.loaded(7)
 
@@ -50,7 +56,8 @@ class Bench:
             body = None if name in self.silent else msgspec.json.encode(page)
             pods[name.partition("-")[0]][name] = body
         routers = {n: None if n in self.silent else self.metrics(n) for n in self.routers}
-        self.measurement.look(self.now, routers, pods)  # type: ignore[arg-type]
+        counters = {n.partition("-")[0]: {n: c.expose()} for n, c in self.counters.items()}
+        self.measurement.look(self.now, routers, pods, counters)  # type: ignore[arg-type]
         return self.measurement.window
 
     def metrics(self, router: str) -> bytes:
@@ -80,6 +87,10 @@ class Bench:
         router.paired(*(("green", B) if other == "candidate" else ("blue", A)), "none")
         self.pods[f"{live}-1"].add(pair, "", [value], "live")
         self.pods[f"{other}-2"].add(pair, "", [copied], "shadow")
+
+    def spend(self, side: str, source: str, seconds: float) -> None:
+        """The time that a pod took for an answer, by its own clock."""
+        self.counters[f"{side}-1"].answered(200, source, seconds)
 
 
 def looked(bench: Bench, times: int = 1) -> Window:
@@ -147,6 +158,31 @@ def test_mirrored_answers_are_joined_over_pods_and_looks(measure: Measure, live:
     candidate = window.pairs.origin + window.pairs.unit * powers[0][1] / 30
     assert (control, candidate) == pytest.approx((24.5, 49.0))
     assert window.counts == Counts(30, 0, 30, 0)
+
+
+def test_of_copies_the_pods_own_time_counts_and_not_the_routers_view() -> None:
+    """A copy waits for a connection of its own, which says nothing about the model."""
+    bench = Bench(SHADOW)
+    looked(bench, 7)
+    for _ in range(7):
+        bench.ask("control")
+        bench.spend("control", "live", 0.02)
+        bench.routers["r1"].answered("green", B, "200", "shadow", 0.5)
+        bench.spend("candidate", "shadow", 0.02)
+    window = looked(bench, 6)
+    assert window.latency
+    assert window.latency.candidate == window.latency.control == cells(np.full(7, 0.02))
+
+
+def test_in_canary_what_a_client_waits_for_counts() -> None:
+    bench = Bench(CANARY)
+    looked(bench, 7)
+    for _ in range(7):
+        bench.ask("candidate")
+        bench.spend("candidate", "live", 0.5)
+    window = looked(bench, 6)
+    assert window.latency
+    assert window.latency.candidate == cells(np.full(7, 0.02))
 
 
 @pytest.mark.parametrize("silent", ["r1", "candidate-1", "control-2"])

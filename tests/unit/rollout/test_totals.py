@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import pytest
 from tests.unit.rollout.scene import release
 
 from slipway.buckets import LATENCY_BUCKETS
-from slipway.metrics import RouterMetrics
+from slipway.metrics import PodMetrics, RouterMetrics
 from slipway.rollout.measures import LATENCY_CELLS, Counts
 from slipway.rollout.plan import Measure
 from slipway.rollout.state import Placement
-from slipway.rollout.totals import Totals, gained, is_new, read_totals
+from slipway.rollout.totals import PodLatency, Totals, gained, is_new, read_totals
 
 A, B = "610000000000", "620000000000"
+NO_REQUESTS = (0,) * LATENCY_CELLS
 CANARY = Measure(
     epoch=7,
     candidate=Placement(slot="green", release=release("b"), role="candidate"),
@@ -39,6 +41,10 @@ def metrics() -> RouterMetrics:
     made = RouterMetrics()
     made.loaded(7)
     return made
+
+
+def exposed(pods: Mapping[str, PodMetrics]) -> dict[str, bytes | None]:
+    return {name: pod.expose() for name, pod in pods.items()}
 
 
 def totals(made: RouterMetrics, measure: Measure = CANARY) -> Totals:
@@ -89,21 +95,67 @@ def test_mirrored_requests_are_pairs_and_a_failure_is_one_that_a_side_had_alone(
     )
 
 
-@pytest.mark.parametrize(
-    ("measure", "candidate", "control"),
-    [(CANARY, "live", "live"), (SHADOW, "shadow", "live"), (WATCH, "live", "shadow")],
-)
-def test_latencies_are_counted_by_bucket_for_the_source_that_each_side_plays(
-    measure: Measure, candidate: str, control: str
-) -> None:
+def test_a_canarys_latencies_are_the_routers_of_live_requests() -> None:
     made = metrics()
     for source in ("live", "shadow", "forced", "fallback"):
-        made.answered("green", B, "200", source, LATENCY_BUCKETS[3] if source == candidate else 9.0)
-        made.answered("blue", A, "200", source, 100.0 if source == control else 9.0)
-    found = totals(made, measure)
+        made.answered("green", B, "200", source, LATENCY_BUCKETS[3] if source == "live" else 9.0)
+        made.answered("blue", A, "200", source, 100.0 if source == "live" else 9.0)
+    found = totals(made)
     assert len(found.candidate) == len(found.control) == LATENCY_CELLS
     assert (sum(found.candidate), found.candidate[3]) == (1, 1)
     assert (sum(found.control), found.control[-1]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("measure", "candidate", "control"), [(SHADOW, "shadow", "live"), (WATCH, "live", "shadow")]
+)
+def test_mirrored_latencies_are_the_pods_own_for_the_source_that_each_side_plays(
+    measure: Measure, candidate: str, control: str
+) -> None:
+    for side, slot, of, source in (
+        (measure.candidate, "green", B, candidate),
+        (measure.control, "blue", A, control),
+    ):
+        pods = {name: PodMetrics(slot=slot, release=of) for name in ("one", "two")}
+        latency = PodLatency(measure, side)
+        pods["one"].answered(200, source, 0.1)
+        assert latency.gained(exposed(pods)) == NO_REQUESTS
+        for other in ("live", "shadow", "forced", "fallback"):
+            pods["one"].answered(200, other, LATENCY_BUCKETS[3] if other == source else 9.0)
+            pods["two"].answered(500, other, 100.0 if other == source else 9.0)
+        gain = latency.gained(exposed(pods))
+        assert gain
+        assert (sum(gain), gain[3], gain[-1]) == (2, 1, 1)
+        assert latency.gained(exposed(pods)) == NO_REQUESTS
+
+
+def test_a_pod_that_came_or_began_anew_is_counted_from_then_on() -> None:
+    pods = {name: PodMetrics(slot="green", release=B) for name in ("one", "two")}
+    latency = PodLatency(SHADOW, SHADOW.candidate)
+    for pod in pods.values():
+        for _ in range(9):
+            pod.answered(200, "shadow", 0.01)
+    latency.gained(exposed(pods))
+    pods = {name: PodMetrics(slot="green", release=B) for name in ("one", "three")}
+    for pod in pods.values():
+        pod.answered(200, "shadow", 0.02)
+    assert latency.gained(exposed(pods)) == NO_REQUESTS
+    for pod in pods.values():
+        pod.answered(200, "shadow", 0.03)
+    gain = latency.gained(exposed(pods))
+    assert gain
+    assert sum(gain) == 2
+
+
+def test_D9_a_pod_that_tells_no_counts_is_no_pod_without_requests() -> None:
+    pods = {name: PodMetrics(slot="green", release=B) for name in ("one", "two")}
+    latency = PodLatency(SHADOW, SHADOW.candidate)
+    latency.gained(exposed(pods))
+    pods["one"].answered(200, "shadow", 0.02)
+    bodies = exposed(pods)
+    broken = pods["one"].expose().replace(b'source="shadow"} 1.0', b'source="shadow"} NaN')
+    for body in (None, b"", b"<html>503</html>", broken):
+        assert latency.gained({**bodies, "one": body}) is None
 
 
 def test_what_came_in_is_the_sum_over_the_routers_since_the_scrape_before() -> None:
