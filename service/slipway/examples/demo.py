@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.panel import Panel
 
 from slipway.errors import ModelFailed, SlipwayError
-from slipway.examples.demo_rollout import installation, missing_nginx, roll_out_and_back
-from slipway.examples.synthetic import Recipe, write_month
+from slipway.examples.demo_rollout import installation, missing_nginx, rollouts
+from slipway.examples.synthetic import Recipe, in_kilometres, make_month, write_month
 from slipway.examples.tracking_server import answers, end, free_port, tracking_server
 from slipway.logs import configure_cli
 from slipway.metrics import RELEASE_INFO, REQUESTS, SECONDS
@@ -31,8 +31,10 @@ NAME = "ride-duration"
 MONTH = Recipe("green", 2021, 3, rows=60_000)
 RIDE = {"PULocationID": 10, "DOLocationID": 50, "trip_distance": 40}
 READY_SECONDS = 60.0
-# Self-test, then all traffic: the gates of the other presets need minutes of requests.
-POLICY = "fast"
+# What the third version learns from, by mistake.
+IN_KILOMETRES = Recipe("green", 2021, 2, rows=20_000)
+# All gates, with a look every second; `careful` has one every 15 s.
+POLICY = "test"
 SHOWN_METRICS = (f"{REQUESTS}_total", RELEASE_INFO, f"{SECONDS}_count")
 
 console = Console(highlight=False)
@@ -80,26 +82,30 @@ class Demo:
 
     def roll_out(self) -> None:
         """The second half, where there is nginx."""
-        step("Exchange it under load", "two slots behind a router; no request may fail")
+        step("Roll out by measured evidence", "two slots behind a router; no request may fail")
         if missing := missing_nginx():
             console.print(f"  [yellow]This part is left out: {missing}[/yellow]", soft_wrap=True)
             return
+        month = self._folder / "kilometres" / IN_KILOMETRES.file_name
+        write_month(month, in_kilometres(make_month(IN_KILOMETRES)))
+        say("Version 3 learns from a month whose distances somebody wrote down in kilometres.")
+        self.run("train", "--data", str(month), "--no-alias", "--no-twin")
         folder = str(self._folder / "local")
         up = ["local", "up", folder, "--model", f"models:/{NAME}/1", "--policy", POLICY]
         show(["slipway", *up])
         with installation(self._slipway(up), self._folder, self._environment) as port:
 
-            def run(*arguments: str) -> None:
-                self.run(*arguments, "--local", folder)
+            def run(*arguments: str, code: int = 0) -> None:
+                self.run(*arguments, "--local", folder, code=code)
 
-            roll_out_and_back(port, run, say, f"models:/{NAME}/2")
+            rollouts(port, run, say, biased=f"models:/{NAME}/3", good=f"models:/{NAME}/2")
             run("history")
 
-    def run(self, *arguments: str) -> None:
-        """A verb of ours, shown and run; its output goes straight to the terminal."""
+    def run(self, *arguments: str, code: int = 0) -> None:
+        """A verb of ours, shown and run to the exit code; its output goes to the terminal."""
         show(["slipway", *arguments])
         ended = subprocess.run(self._slipway(arguments), env=self._environment, check=False)
-        if ended.returncode:
+        if ended.returncode != code:
             raise ModelFailed(f"`slipway {' '.join(arguments)}` ended with {ended.returncode}")
 
     @contextlib.contextmanager
@@ -181,8 +187,8 @@ def main() -> int:
     console.print(
         Panel(
             "Slipway on this machine alone: a tracking server, two versions of a model, a service, "
-            "a month scored, a rollout under load and back. No Docker, no cluster; all of it is "
-            "gone at the end.",
+            "a month scored; a bad version stopped, a good one rolled out under load, and back. "
+            "No Docker, no cluster; all of it is gone at the end.",
             title="slipway demo",
         )
     )

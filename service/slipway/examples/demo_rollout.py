@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from slipway.errors import ModelFailed, Unavailable
+from slipway.cli.exits import exit_code
+from slipway.errors import ModelFailed, RolloutAborted, Unavailable
 from slipway.examples.tracking_server import answers, free_port
 from slipway.examples.traffic import Traffic
 
@@ -18,6 +19,8 @@ PACKAGE = "nginx-light"
 INSTALL_SECONDS = 120.0
 UP_SECONDS = 60.0
 END_SECONDS = 90.0
+# What `--wait` ends with when a rollout was stopped.
+ABORTED = exit_code(RolloutAborted(""))
 # Seconds of requests before and after each change.
 LOOK = 1.0
 
@@ -65,22 +68,37 @@ def installation(
         process.wait(END_SECONDS)
 
 
-def roll_out_and_back(
-    port: int, run: Callable[..., None], say: Callable[[str], None], target: str
+def rollouts(
+    port: int, run: Callable[..., None], say: Callable[[str], None], *, biased: str, good: str
 ) -> None:
-    """Exchange the version under load, then roll back; raises ModelFailed if a request failed."""
+    """Under load: a biased version is stopped, a good one goes up, and the old one comes back.
+
+    Raises ModelFailed if a request failed, or was answered by whom it should not.
+    """
     with Traffic(port) as traffic:
-        before = _answering(traffic)
-        say(f"{sum(before.values())} requests answered, all by run {_only(before)}")
-        run("set-model", target, "--wait")
-        changed = _counts(traffic)
-        after = _answering(traffic)
-        say(f"{sum(changed.values())} requests meanwhile, none failed; now run {_only(after)}")
+        before = _only(_answering(traffic))
+        say(f"Requests flow, all answered by run {before}.")
+        run("set-model", biased, "--wait", code=ABORTED)
+        # Everybody who answered in the meantime, not only afterwards.
+        meanwhile = _counts(traffic)
+        if _only(meanwhile) != before:
+            raise ModelFailed("the biased version answered somebody")
+        say(
+            f"Stopped in shadow: {meanwhile[before]:,} requests meanwhile, none failed, "
+            "and none got its answer."
+        )
+        run("set-model", good, "--wait")
+        meanwhile = _counts(traffic)
+        after = _only(_answering(traffic))
+        say(
+            f"{sum(meanwhile.values()):,} requests meanwhile, none failed: {meanwhile[before]:,} "
+            f"answered by the old version, {meanwhile[after]:,} by the new one."
+        )
         run("rollback", "--reason", "to show it", "--wait")
-        changed = _counts(traffic)
-        back = _answering(traffic)
-        say(f"{sum(changed.values())} requests meanwhile, none failed; back at run {_only(back)}")
-    if _only(before) != _only(back) or _only(before) == _only(after):
+        meanwhile = _counts(traffic)
+        back = _only(_answering(traffic))
+        say(f"{sum(meanwhile.values()):,} requests meanwhile, none failed; back at run {back}.")
+    if before != back or before == after:
         raise ModelFailed("the versions that answered are not those that were asked for")
 
 

@@ -13,10 +13,9 @@ import numpy as np
 
 from slipway.examples import ride_models
 from slipway.examples.ride_models import Floats, TrainingRides
-from slipway.examples.synthetic import Recipe, make_month
+from slipway.examples.synthetic import KM_PER_MILE, Recipe, make_month
 
 Predict = Callable[[TrainingRides], Floats]
-KM = 1.609344
 _SYNTHETIC = Recipe("green", 2021, 2, 6_000, 0)
 _FAMILIES = ("ridge", "forest", "boosting")
 
@@ -48,7 +47,7 @@ def ride_answers(files: Sequence[Path], seed: int = 0) -> dict[str, tuple[Floats
 def _broken(control: Floats, stable: Predict, rides: TrainingRides, seed: int) -> dict[str, Floats]:
     random = np.random.default_rng(seed)
     in_km = TrainingRides(
-        rides.pairs, rides.distances * KM, rides.target, rides.source, rides.sha256
+        rides.pairs, rides.distances * KM_PER_MILE, rides.target, rides.source, rides.sha256
     )
     return {
         "x 1.3": control * 1.3,

@@ -37,6 +37,7 @@ ZONES = 263
 CITY_SEED = 2019
 PREFIXES = {"green": "lpep", "yellow": "tpep"}
 ROW_GROUP = 20_000
+KM_PER_MILE = 1.609344
 
 # Miles an hour for each hour of a weekday, before distance and pair.
 _SPEEDS = np.array(
@@ -109,10 +110,18 @@ def make_month(recipe: Recipe) -> pa.Table:
     return pa.table(columns)
 
 
-def write_month(path: Path, recipe: Recipe) -> Path:
-    """Write the month as one Parquet file with row groups of ROW_GROUP rides."""
+def in_kilometres(month: pa.Table) -> pa.Table:
+    """The same rides by somebody who took the distances for kilometres: a mistake to learn from."""
+    at = month.column_names.index(DISTANCE)
+    kilometres = np.asarray(month.column(DISTANCE)) * KM_PER_MILE
+    return month.set_column(at, DISTANCE, pa.array(kilometres))
+
+
+def write_month(path: Path, month: Recipe | pa.Table) -> Path:
+    """Write a month as one Parquet file with row groups of ROW_GROUP rides."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(make_month(recipe), path, row_group_size=ROW_GROUP)
+    table = make_month(month) if isinstance(month, Recipe) else month
+    pq.write_table(table, path, row_group_size=ROW_GROUP)
     return path
 
 
