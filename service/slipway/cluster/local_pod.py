@@ -133,9 +133,7 @@ class LocalPod:
         self._began, self._missed = now, 0
         restarts = self.pod.restarts + again
         self._set(address=launch.address, admin=launch.admin, restarts=restarts)
-        if self.process is None:
-            self._failed(now, "it ended at once")
-        elif not again:
+        if not again:
             self._set(why="it is starting")
 
     def _ended(self, now: float, code: int | None) -> None:

@@ -29,13 +29,18 @@ class Identity(msgspec.Struct, frozen=True):
 def identity_of(pid: int) -> Identity | None:
     """Who has this process id now; None for nobody, or one that has ended and is not reaped."""
     try:
-        stat = (_PROC / str(pid) / "stat").read_text()
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        state, identity = _look_up(pid)
     except OSError:
         return None
+    return None if state in "ZX" else identity
+
+
+def _look_up(pid: int) -> tuple[str, Identity]:
+    stat = (_PROC / str(pid) / "stat").read_text()
+    boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
     # pid (name) state ppid ...; the name may hold anything. The 22nd member is the start.
     members = stat.rpartition(")")[2].split()
-    return None if members[0] in "ZX" else Identity(pid, int(members[19]), boot)
+    return members[0], Identity(pid, int(members[19]), boot)
 
 
 class Process:
@@ -46,10 +51,8 @@ class Process:
         self._child = child
 
     @classmethod
-    def start(
-        cls, command: Sequence[str], environment: Mapping[str, str], log: Path
-    ) -> Process | None:
-        """Start it, its output at the log's end; None if it ended before we could look.
+    def start(cls, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+        """Start it, its output at the log's end.
 
         Signals to our group do not reach it, and it outlives us. Raises OSError.
         """
@@ -62,11 +65,8 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        identity = identity_of(child.pid)
-        if identity is None:
-            child.wait()
-            return None
-        return cls(identity, child)
+        # It may have ended already; its entry stays until we reap it.
+        return cls(_look_up(child.pid)[1], child)
 
     def is_alive(self) -> bool:
         """Whether it runs; one of ours that has ended is reaped."""

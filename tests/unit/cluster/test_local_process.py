@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -22,7 +25,6 @@ NOBODY = "127.0.0.1:9"
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
     started = Process.start([sys.executable, "-c", WAITS], {}, tmp_path / "log")
-    assert started
     yield started
     started.kill()
 
@@ -53,6 +55,23 @@ def test_a_process_of_a_supervisor_before_us_is_ended_like_our_own(process: Proc
 def test_one_that_has_ended_and_is_not_reaped_counts_as_ended(process: Process) -> None:
     process.terminate()
     until(lambda: identity_of(process.identity.pid) is None, 10, "the process to end")
+
+
+def test_one_that_ends_before_anybody_looks_has_its_exit_code_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    popen = subprocess.Popen
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        """As where the machine has better things to do than us."""
+        child = popen(*arguments, **options)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        return child
+
+    monkeypatch.setattr(subprocess, "Popen", slowly)
+    started = Process.start([sys.executable, "-c", "raise SystemExit(3)"], {}, tmp_path / "log")
+    assert not started.is_alive()
+    assert started.exit_code == 3
 
 
 @dataclass
