@@ -48,7 +48,7 @@ help: ## Show this list.
 env: .venv/.installed .venv-mlflow/.made ## Set up both environments.
 
 .PHONY: demo
-demo: env ## Train, serve, score, and exchange a model under load and back, on this machine alone.
+demo: env ## Train, serve, score; stop a bad version, roll out a good one, on this machine alone.
 	@$(BIN)/python -m slipway.examples.demo
 
 # nginx is the router's; it comes from the system's packages.

@@ -98,6 +98,8 @@ class Demo:
             def run(*arguments: str, code: int = 0) -> None:
                 self.run(*arguments, "--local", folder, code=code)
 
+            # When the first of the router's workers answers, others have the table of before.
+            run("status", "--wait")
             rollouts(port, run, say, biased=f"models:/{NAME}/3", good=f"models:/{NAME}/2")
             run("history")
 

@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from slipway.cli.exits import exit_code
-from slipway.errors import ModelFailed, RolloutAborted, Unavailable
+from slipway.errors import ModelFailed, Unavailable
 from slipway.examples.tracking_server import answers, free_port
 from slipway.examples.traffic import Traffic
 
@@ -20,7 +19,7 @@ INSTALL_SECONDS = 120.0
 UP_SECONDS = 60.0
 END_SECONDS = 90.0
 # What `--wait` ends with when a rollout was stopped.
-ABORTED = exit_code(RolloutAborted(""))
+ABORTED = 5
 # Seconds of requests before and after each change.
 LOOK = 1.0
 

@@ -10,7 +10,11 @@ import json
 import threading
 from types import TracebackType
 
-RIDE = {"PULocationID": 10, "DOLocationID": 50}
+from slipway.examples.synthetic import Recipe, make_month
+from slipway.usecases.rides import DISTANCE, DROPOFF_ZONE, PICKUP_ZONE
+
+# What is asked, again and again from the first on; a ride a rider.
+RIDES = Recipe("green", 2021, 4, rows=5_000, dirt=0.0)
 HEADERS = {"Content-Type": "application/json"}
 # Seconds for one answer.
 PATIENCE = 10.0
@@ -21,11 +25,13 @@ PAUSE = 0.005
 class Traffic:
     """`clients` threads that each ask again when they have their answer, in the length of a block.
 
-    Each request is a ride of its own, by a rider of its own.
+    The rides are of a month that nothing was trained on, each by a rider of its own.
     """
 
     def __init__(self, port: int, clients: int = 2) -> None:
         self._port = port
+        month = make_month(RIDES).select([PICKUP_ZONE, DROPOFF_ZONE, DISTANCE])
+        self._rides = [json.dumps(ride) for ride in month.to_pylist()]
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -68,10 +74,9 @@ class Traffic:
                     else:
                         self._answers[run_id] += 1
 
-    @staticmethod
-    def _ask(connection: http.client.HTTPConnection, number: int) -> tuple[str, str]:
+    def _ask(self, connection: http.client.HTTPConnection, number: int) -> tuple[str, str]:
         """The run id that answered, or what came in place of an answer."""
-        ride = json.dumps(RIDE | {"trip_distance": 0.5 + number % 200 / 10})
+        ride = self._rides[number % len(self._rides)]
         try:
             connection.request("POST", "/predict", ride, HEADERS | {"X-Slipway-Key": str(number)})
             answer = connection.getresponse()
