@@ -44,9 +44,10 @@ def test_R46_a_local_folder_wins_over_the_run_id(ride_model: Path) -> None:
 
 def test_the_lock_file_wins_over_every_reference(ride_model: Path, tmp_path: Path) -> None:
     lock = tmp_path / "release.json"
-    lock.write_bytes(lock_of(ride_model).to_json())
+    release = lock_of(ride_model)
+    lock.write_bytes(release.to_json())
     settings = settings_for(release_file=lock, uri="models:/another/1")
-    assert loaded(settings).release == lock_of(ride_model)
+    assert loaded(settings).release == release
 
 
 def test_a_lock_file_that_is_not_there_counts_as_none(tmp_path: Path) -> None:
