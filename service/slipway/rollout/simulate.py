@@ -54,7 +54,7 @@ class Result:
     candidate_requests: int
     failed: int
     cause: str = ""
-    stopped_in: str = ""
+    ended_in: str = ""
 
 
 def simulate(policy: Policy, traffic: Traffic, seed: int, *, horizon: float = 86_400.0) -> Result:
@@ -156,7 +156,7 @@ class Rollout:
             candidate_requests=self._mine,
             failed=self._failed,
             cause=cause,
-            stopped_in=where,
+            ended_in=where,
         )
 
 

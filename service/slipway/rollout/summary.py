@@ -56,14 +56,12 @@ class Summary:
 
     def stopped_in(self, step: str, *, within: float = math.inf) -> float:
         """Stopped in this step, after at most so many seconds of it."""
-        return self.share(lambda r: r.stopped_in == step and r.steps[step] <= within)
+        return self.share(lambda r: _stopped_in(r, step) and r.steps[step] <= within)
 
     def causes(self) -> Counter[str]:
         """Gate and step of those that were stopped."""
         return Counter(
-            f"{r.cause} at {r.stopped_in}"
-            for r in self.results
-            if r.end not in ("promoted", "open")
+            f"{r.cause} at {r.ended_in}" for r in self.results if r.end not in ("promoted", "open")
         )
 
     def time_to_promotion(self) -> Spread | None:
@@ -80,7 +78,7 @@ class Summary:
         found = {}
         for name in names:
             spread = Spread.of(
-                [r.steps[name] for r in self.results if name in r.steps and r.stopped_in != name]
+                [r.steps[name] for r in self.results if name in r.steps and r.ended_in != name]
             )
             if spread:
                 found[name] = spread
@@ -88,7 +86,11 @@ class Summary:
 
     def detection(self, step: str) -> Spread | None:
         """Seconds in a step of those that were stopped in it."""
-        return Spread.of([r.steps[step] for r in self.results if r.stopped_in == step])
+        return Spread.of([r.steps[step] for r in self.results if _stopped_in(r, step)])
+
+
+def _stopped_in(result: Result, step: str) -> bool:
+    return result.end in ("stopped", "returned") and result.ended_in == step
 
 
 def interval_of(share: float, runs: int) -> tuple[float, float]:

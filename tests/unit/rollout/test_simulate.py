@@ -105,7 +105,7 @@ def test_a_defect_that_grows_after_promotion_returns_to_the_warm_version() -> No
     blind = replace(CAREFUL, shadow=Shadow(enabled=False), steps=())
     found = many(Traffic(50, SAME, worse=0.2), 10, blind)
     assert {r.end for r in found.results} == {"returned"}
-    assert {r.stopped_in for r in found.results} == {"watch"}
+    assert {r.ended_in for r in found.results} == {"watch"}
 
 
 def test_the_fast_policy_asks_no_gate() -> None:

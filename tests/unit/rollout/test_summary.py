@@ -23,6 +23,12 @@ def test_shares_are_of_all_runs() -> None:
     assert Summary(()).stopped == 0
 
 
+def test_what_is_open_in_a_step_was_not_stopped_in_it() -> None:
+    assert ALL.stopped_in("shadow") == 0
+    assert ALL.detection("shadow") is None
+    assert ALL.stopped_in("watch") == 0.2
+
+
 def test_times_are_of_those_that_came_so_far() -> None:
     assert ALL.time_to_promotion() == Spread(400, 580)
     assert ALL.step_times()["5 %"] == Spread(380, 470)
