@@ -61,7 +61,7 @@ class Hands:
             row["digest"]: row["weight"] for row in self.loaded["slots"].values() if row["weight"]
         }
 
-    def status(self) -> Answer:
+    def status(self, _query: str) -> Answer:
         """What the router answers."""
         return document(200, {"ready": True, "loaded_epoch": self.loaded["epoch"],
                               "checksum": "", "rejected": None,

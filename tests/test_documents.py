@@ -65,7 +65,7 @@ def test_real_documents_fit_their_schemas(ride_model: Path, tmp_path: Path) -> N
     documents |= {
         "request.json": json.loads(place.store.documents["control"].data["request.json"]),
         "state.json": json.loads(place.store.documents["state"].data["state.json"]),
-        "status.json": json.loads(answers(place.loop, place.metrics, "pod")["/status"]()[2]),
+        "status.json": json.loads(answers(place.loop, place.metrics, "pod")["/status"]("")[2]),
     }
     assert set(documents) == set(schemas())
     for name, document in documents.items():

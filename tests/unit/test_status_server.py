@@ -14,7 +14,7 @@ from slipway.status_server import StatusServer, document
 
 @pytest.fixture
 def server() -> Iterator[StatusServer]:
-    answers = {"/status": lambda: document(200, {"ready": True})}
+    answers = {"/status": lambda _query: document(200, {"ready": True})}
     started = StatusServer(HOST, 0, answers, "PORT")
     started.start()
     yield started

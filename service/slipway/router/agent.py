@@ -13,7 +13,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -31,7 +31,7 @@ from slipway.router.nginx_process import NginxMaster, find_nginx
 from slipway.router.saved import restore
 from slipway.router.wanted import EMPTY, Wanted, is_answering, wanted
 from slipway.settings import RouterSettings, variable_of
-from slipway.status_server import Answer, StatusServer, document
+from slipway.status_server import Answer, Answers, StatusServer, document
 
 # Seconds between two turns of the loop: a master that died is missed for so long at the most.
 TURN = 0.2
@@ -205,20 +205,20 @@ class Agent:
     def _is_ready(self) -> bool:
         return self._ready and not self._draining and self._front.is_alive()
 
-    def _answers(self) -> dict[str, Callable[[], Answer]]:
-        def metrics() -> Answer:
+    def _answers(self) -> Answers:
+        def metrics(_query: str) -> Answer:
             return 200, CONTENT_TYPE_LATEST, self._counting.expose()
 
-        def live() -> Answer:
+        def live(_query: str) -> Answer:
             alive = self._draining or time.monotonic() - self._turned < STUCK
             return document(200 if alive else 503, {"live": alive})
 
-        def ready() -> Answer:
+        def ready(_query: str) -> Answer:
             found = self._is_ready()
             return document(200 if found else 503, {"ready": found})
 
         return {
-            "/status": lambda: document(200, self.status()),
+            "/status": lambda _query: document(200, self.status()),
             "/metrics": metrics,
             "/livez": live,
             "/readyz": ready,

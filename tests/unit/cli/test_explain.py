@@ -35,7 +35,7 @@ def place() -> ControllerPlace:
 
 
 def live(place: ControllerPlace) -> Status:
-    body = json.loads(answers(place.loop, place.metrics, "pod")["/status"]()[2])
+    body = json.loads(answers(place.loop, place.metrics, "pod")["/status"]("")[2])
     return read_status(place.view(), place.clock.now(), body)
 
 

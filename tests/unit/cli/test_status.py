@@ -65,7 +65,7 @@ def test_why_it_does_not_move_is_said(place: ControllerPlace) -> None:
 
 def test_what_only_the_controller_knows_is_shown_where_it_is_there(place: ControllerPlace) -> None:
     place.tick()
-    body = answers(place.loop, place.metrics, "pod")["/status"]()[2]
+    body = answers(place.loop, place.metrics, "pod")["/status"]("")[2]
     rollout = msgspec.json.decode(body, type=ControllerStatus).rollout
     assert rollout is not None
     text = shown(rollout, Output.TEXT)

@@ -22,9 +22,9 @@ def server() -> Iterator[StatusServer]:
         "127.0.0.1",
         0,
         {
-            "/status": lambda: document(200, {"ready": True}),
-            "/long": lambda: document(200, "x" * 5000),
-            "/no": lambda: document(503, {}),
+            "/status": lambda _query: document(200, {"ready": True}),
+            "/long": lambda _query: document(200, "x" * 5000),
+            "/no": lambda _query: document(503, {}),
         },
         "PORT",
     )

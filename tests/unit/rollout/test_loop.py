@@ -27,7 +27,7 @@ def place() -> ControllerPlace:
 
 
 def ask(place: ControllerPlace, path: str) -> tuple[int, Any]:
-    code, _, body = answers(place.loop, place.metrics, "pod-1", place.clock.monotonic)[path]()
+    code, _, body = answers(place.loop, place.metrics, "pod-1", place.clock.monotonic)[path]("")
     return code, body.decode() if path == "/metrics" else json.loads(body)
 
 

@@ -45,7 +45,7 @@ def place() -> ControllerPlace:
 
 def live(place: ControllerPlace) -> object:
     """The controller's own word, through JSON as a verb gets it."""
-    return json.loads(answers(place.loop, place.metrics, "pod")["/status"]()[2])
+    return json.loads(answers(place.loop, place.metrics, "pod")["/status"]("")[2])
 
 
 def wait(place: ControllerPlace, seconds: float = 100.0) -> Status:

@@ -15,9 +15,10 @@ from tests.stub_models import DIGEST, loaded
 from tests.unit.web.conftest import Lines
 from tests.waiting import until
 
+from slipway import status_server
 from slipway.errors import InvalidConfig
-from slipway.web import admin
-from slipway.web.admin import MAX_CONNECTIONS, MAX_HEAD, AdminServer
+from slipway.status_server import MAX_CONNECTIONS, MAX_HEAD
+from slipway.web.admin import AdminServer
 from slipway.web.app import Service
 
 
@@ -102,7 +103,7 @@ def test_a_slow_head_is_given_up_at_the_deadline(
     running: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The deadline is for the whole head: a byte now and then does not put it off."""
-    monkeypatch.setattr(admin, "DEADLINE", 0.3)
+    monkeypatch.setattr(status_server, "DEADLINE", 0.3)
     with socket.create_connection((HOST, running.server.port), timeout=5) as slow:
         slow.sendall(b"GET /livez HTTP/1.1\r\n")
         assert slow.recv(1) == b""
