@@ -235,6 +235,27 @@ def test_R34_without_a_month_it_is_the_one_before_the_run_date(
     assert json.loads(scored.stdout)["month"] == 3
 
 
+def test_R3_two_runs_of_the_schedule_make_two_partitions_that_share_no_ride(
+    ride_model: Path, tmp_path: Path
+) -> None:
+    """Whatever is in the files: each run takes the rides of its own month's file, by their ids."""
+    ids: list[set[str]] = []
+    for run_date, month in (("2021-03-02", 2), ("2021-04-02", 3)):
+        recipe = Recipe("green", 2021, month, rows=500)
+        write_month(tmp_path / "months" / recipe.file_name, recipe)
+        places = ["--input", tmp_path / "months", "--output", tmp_path / "out"]
+        scored = call(
+            *(sys.executable, "-m", "slipway", "score", "green", "--run-date", run_date),
+            *places,
+            MODEL_LOCATION=str(ride_model),
+        )
+        assert scored.returncode == 0, scored.stderr
+        [found] = (tmp_path / "out").glob(f"taxi_type=green/year=2021/month={month:02}/*.parquet")
+        ids.append(set(pq.read_table(found)["ride_id"].to_pylist()))
+    assert len(ids[0]) > 400 < len(ids[1])
+    assert not ids[0] & ids[1]
+
+
 def cast(table: pa.Table, kind: pa.DataType, *names: str) -> pa.Table:
     """The table with some of its columns of another type."""
     for name in names:
@@ -401,7 +422,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_keys")
-def test_R33_from_a_store_to_a_store_it_is_the_same_bytes(
+def test_R33_R45_from_a_store_to_a_store_it_is_the_same_bytes(
     ride_model: Path, months: Path, tmp_path: Path, bucket: str
 ) -> None:
     loaded = load(ride_model)
