@@ -158,6 +158,8 @@ class ControllerSettings(ClusterSettings, ResolveSettings):
     """Seconds between two looks at where an alias points."""
     resolve_seconds: float = Field(600.0, ge=1, le=86400)
     """Seconds that listing and hashing an artefact may take."""
+    write_tags: bool = True
+    """Tag runs and registered versions with what became of them here."""
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     """The least important level that is logged."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import socket
 import threading
@@ -14,16 +15,20 @@ import typer
 
 from slipway import logs
 from slipway.cli.cluster_options import Context, Kubeconfig, Local, Name, Namespace, cluster_of
+from slipway.clients.registry import Registry
 from slipway.clients.scrape import Scraper
 from slipway.cluster.leader import LedCluster
 from slipway.cluster.protocol import Cluster
 from slipway.metrics import ControllerMetrics
 from slipway.models.resolve import resolver_for
 from slipway.rollout.admin import answers
+from slipway.rollout.decide import Decision
 from slipway.rollout.loop import Loop
 from slipway.rollout.measuring import Measuring
-from slipway.rollout.observe import Observer
+from slipway.rollout.observe import Observer, Seen
+from slipway.rollout.outcomes import outcomes_of
 from slipway.rollout.resolving import Resolving
+from slipway.rollout.write_back import WriteBack
 from slipway.settings import ControllerSettings, read_settings
 from slipway.status_server import StatusServer
 
@@ -75,7 +80,15 @@ def run(settings: ControllerSettings, cluster: Cluster, stop: threading.Event) -
         web=settings.web,
         now=lambda: datetime.now(UTC),
     )
-    loop = Loop(led, observer, metrics)
+    write_back = _write_back(settings)
+    place = f"{settings.namespace}/{settings.fullname}".strip("/")
+
+    def decided(seen: Seen, decision: Decision) -> None:
+        if write_back:
+            snapshot = seen.snapshot
+            write_back.take(outcomes_of(snapshot.stored, decision, place, snapshot.now))
+
+    loop = Loop(led, observer, metrics, decided=decided)
     server = StatusServer(
         settings.controller_host,
         settings.controller_port,
@@ -83,10 +96,22 @@ def run(settings: ControllerSettings, cluster: Cluster, stop: threading.Event) -
         "SLIPWAY_CONTROLLER_PORT",
     )
     server.start()
+    if write_back:
+        write_back.start()
     log.info("controlling", installation=settings.fullname, port=server.port)
     try:
         loop.run(stop)
     finally:
         server.close()
         scraper.close()
+        if write_back:
+            write_back.close()
     log.info("stopped")
+
+
+def _write_back(settings: ControllerSettings) -> WriteBack | None:
+    if not (settings.write_tags and settings.tracking_uri):
+        return None
+    return WriteBack(
+        functools.cache(lambda: Registry(settings.tracking_uri, settings.http_timeout))
+    )

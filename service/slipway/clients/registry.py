@@ -1,4 +1,4 @@
-"""Asks an MLflow tracking server where a model's artefact lies.
+"""Asks an MLflow tracking server where a model's artefact lies, and tags what it asks about.
 
 Paths are asked for and never built: MLflow 2 keeps a run's models under the run, MLflow 3 under
 the logged model's own id. By itself MLflow's client needs minutes to admit that a server is
@@ -7,7 +7,8 @@ gone, so its retries and time-outs are set here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ class ModelPlace:
 
 
 class Registry:
-    """A tracking server and its model registry, read only."""
+    """A tracking server and its model registry."""
 
     def __init__(self, tracking_uri: str, timeout: float = 5.0) -> None:
         """`timeout` in seconds is for one try; there are RETRIES more after the first."""
@@ -77,6 +78,30 @@ class Registry:
     def alias(self, name: str, alias: str) -> ModelPlace | None:
         """The version that an alias points to now."""
         return self._of_version(_ask(lambda: self._client.get_model_version_by_alias(name, alias)))
+
+    def tag(self, run_id: str | None, model_id: str | None, tags: Mapping[str, str]) -> None:
+        """Tag a run, the model that it logged, and the versions that are registered of it.
+
+        What is gone is left out. Raises AccessDenied or Unavailable, perhaps with some tags set.
+        """
+        client = self._client
+        if model_id:
+            _ask(lambda: client.set_logged_model_tags(model_id, dict(tags)))
+        if not run_id:
+            return
+        for key, value in tags.items():
+            _ask(functools.partial(client.set_tag, run_id, key, value))
+        versions = _ask(lambda: client.search_model_versions(f"run_id = '{run_id}'"))
+        for version in versions or ():
+            of = getattr(version, "model_id", None)
+            if of and model_id and of != model_id:
+                continue
+            for key, value in tags.items():
+                _ask(
+                    functools.partial(
+                        client.set_model_version_tag, version.name, version.version, key, value
+                    )
+                )
 
     def _of_version(self, version: Any) -> ModelPlace | None:
         if version is None:

@@ -38,7 +38,10 @@ class Report:
 
 
 class Loop:
-    """One controller. `report` may be read from other threads."""
+    """One controller. `report` may be read from other threads.
+
+    `decided` hears of each decision once it is applied.
+    """
 
     def __init__(
         self,
@@ -46,11 +49,13 @@ class Loop:
         observer: Observer,
         metrics: ControllerMetrics,
         monotonic: Callable[[], float] = time.monotonic,
+        decided: Callable[[Seen, Decision], None] = lambda _seen, _decision: None,
     ) -> None:
         self._cluster = cluster
         self._observer = observer
         self._metrics = metrics
         self._monotonic = monotonic
+        self._decided = decided
         self._memory: Memory | None = None
         self._ticked = 0.0
         self.report = Report(monotonic())
@@ -95,6 +100,7 @@ class Loop:
         self.report = Report(now, True, seen, decision)
         apply(decision, seen, self._cluster)
         self._count(seen, decision)
+        self._decided(seen, decision)
 
     def _failed(self, error: str) -> None:
         told = self.report
