@@ -24,6 +24,7 @@ from prometheus_client import (
     write_to_textfile,
 )
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from slipway.buckets import LATENCY_BUCKETS
@@ -159,8 +160,32 @@ class PodMetrics:
             return generate_latest(self._registry)
         # A registry of its own for each scrape: it holds the sum over all workers' files.
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=self._multiprocess_dir)  # type: ignore[no-untyped-call]
+        registry.register(_AllProcesses(self._multiprocess_dir))
         return generate_latest(registry)
+
+
+class _AllProcesses:
+    """The sum over the files of all worker processes in a folder.
+
+    A file that another process has only just made is empty for a moment, and for good if that
+    process was killed then; prometheus-client's own collector fails at it.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def collect(self) -> Iterable[Metric]:
+        """Of those that hold anything."""
+        files = [str(path) for path in self._folder.glob("*.db") if _size(path)]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return merged
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 class ControllerMetrics:

@@ -165,6 +165,8 @@ def test_R50_with_several_processes_each_tells_the_sum_over_all(tmp_path: Path) 
 
     worker("die")
     worker("live on")
+    # A process that was killed when it had only just made its file, or is about to go on.
+    (tmp_path / "counter_99.db").touch()
     found = series(worker("tell"))
     assert found[labelled("slipway_requests_total", code="200", source="live")] == 3.0
     assert found[labelled("slipway_request_seconds_sum", source="live")] == 0.75
