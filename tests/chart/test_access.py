@@ -13,6 +13,7 @@ pytestmark = pytest.mark.platform
 EDIT = {
     ("", "configmaps"): {"get", "list", "watch", "create", "update", "patch", "delete"},
     ("", "pods"): {"get", "list", "watch", "create", "update", "patch", "delete"},
+    ("", "services/proxy"): {"get", "list", "watch", "create", "update", "patch", "delete"},
     ("", "events"): {"get", "list", "watch", "create", "update", "patch", "delete"},
     ("apps", "deployments"): {"get", "list", "watch", "create", "update", "patch", "delete"},
     ("coordination.k8s.io", "leases"): {
