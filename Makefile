@@ -96,8 +96,14 @@ down: ## Remove the cluster, and the Docker engine if `make up` started it.
 LOAD_URL ?= http://127.0.0.1:9696
 .PHONY: load
 load: .venv/.installed ## Two minutes of load, judged by loadtest/limits.toml (LOAD='--shape spike').
-	@$(BIN)/python -m locust -f loadtest/locustfile.py --headless --only-summary --host $(LOAD_URL) \
-		--html reports/load.html --report reports/load.json $(LOAD)
+	@code=0
+	$(BIN)/python -m locust -f loadtest/locustfile.py --headless --only-summary --host $(LOAD_URL) \
+		--html reports/load.html --report reports/load.json $(LOAD) || code=$$?
+	if [ -e .slipway/kubeconfig ]; then
+		echo "What the controller did of late (UTC), to be read beside who answered when:"
+		$(BIN)/slipway history --kubeconfig .slipway/kubeconfig --namespace slipway | tail -n 8 || true
+	fi
+	exit $$code
 
 .PHONY: bench
 bench: env nginx ## Measure what has a goal as a time or a ratio, in one run (minutes; BENCH='--backfill 300000').

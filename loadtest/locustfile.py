@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -62,12 +63,21 @@ class LoadTest:
         self.rides = ride_pool()
         self.chance = random.Random(0)  # noqa: S311 - the same requests each time
         self.tally = Tally()
+        self._started = datetime.now(UTC)
         self._began: float | None = None
         self._ended: float | None = None
 
     def begin(self) -> None:
         """From now on requests are asked for."""
-        self._began = time.monotonic()
+        self._began, self._started = time.monotonic(), datetime.now(UTC)
+
+    def count(
+        self, who: Answerer, milliseconds: float, failure: str | None, fallback: bool
+    ) -> None:
+        """Count a request that has just been answered."""
+        now = time.monotonic()
+        at = now - (self._began or now)
+        self.tally.add(who, milliseconds, failure, fallback=fallback, at=at)
 
     def end(self) -> None:
         """The last stage is over, or somebody has stopped the test before that."""
@@ -78,7 +88,13 @@ class LoadTest:
         now = time.monotonic()
         elapsed = (self._ended or now) - (self._began or now)
         checked = self.expected is not None
-        return report(self.tally, asked(self.stages, elapsed), self.limits, checked=checked)
+        return report(
+            self.tally,
+            asked(self.stages, elapsed),
+            self.limits,
+            checked=checked,
+            began=self._started,
+        )
 
 
 @events.init_command_line_parser.add_listener
@@ -222,7 +238,7 @@ class RideUser(FastHttpUser):
             answer.request_meta["name"] = f"{path} {who}"
             milliseconds = answer.request_meta["response_time"]
             fallback = headers.get("X-Slipway-Fallback") == "1"
-            self.test.tally.add(who, milliseconds, failure, fallback=fallback)
+            self.test.count(who, milliseconds, failure, fallback=fallback)
             if failure is None:
                 answer.success()
             else:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 from loadtest.tally import Tally
 from loadtest.verdict import Limits, missed
 
 
-def report(tally: Tally, asked: float, limits: Limits, *, checked: bool) -> dict[str, Any]:
+def report(
+    tally: Tally, asked: float, limits: Limits, *, checked: bool, began: datetime
+) -> dict[str, Any]:
     """The whole result; `checked` says that every prediction was compared with the native model."""
     figures = tally.figures(asked)
     sentences = missed(figures, limits)
@@ -21,6 +24,8 @@ def report(tally: Tally, asked: float, limits: Limits, *, checked: bool) -> dict
         "figures": asdict(figures),
         "limits": asdict(limits),
         "answered_by": tally.rows(),
+        "began": began.isoformat(timespec="seconds"),
+        "spells": tally.spells(),
     }
 
 
@@ -33,6 +38,7 @@ def lines(result: dict[str, Any]) -> Sequence[str]:
         f"p50 {row['p50']:.1f}  p95 {row['p95']:.1f}  p99 {row['p99']:.1f} ms"
         for row in result["answered_by"]
     ]
+    said += _spells(result)
     failures = {
         (row["slot"], why): count
         for row in result["answered_by"]
@@ -48,3 +54,19 @@ def lines(result: dict[str, Any]) -> Sequence[str]:
     said += [f"MISSED: {sentence}" for sentence in result["missed"]]
     said += ["passed: all limits are met"] * result["passed"]
     return said
+
+
+def _spells(result: dict[str, Any]) -> Sequence[str]:
+    """Who answered when, if that has changed; in the times that `slipway history` shows."""
+    if len(result["spells"]) < 2:
+        return []
+    began = datetime.fromisoformat(result["began"])
+    return [
+        f"{_clock(began, spell['from'])} to {_clock(began, spell['to'])}  "
+        + ", ".join(f"{version[:12]} {n}" for version, n in sorted(spell["requests"].items()))
+        for spell in result["spells"]
+    ]
+
+
+def _clock(began: datetime, seconds: int) -> str:
+    return (began + timedelta(seconds=seconds)).strftime("%H:%M:%S")

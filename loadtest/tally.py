@@ -11,6 +11,8 @@ from typing import Any
 from loadtest.verdict import Figures, percentile
 
 NOBODY = "-"
+# Seconds: finer than this nobody reads who answered when.
+WINDOW = 5
 
 
 @dataclass(frozen=True, order=True)
@@ -46,6 +48,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._groups: dict[Answerer, _Group] = {}
+        self._windows: dict[int, Counter[str]] = {}
 
     def add(
         self,
@@ -54,8 +57,13 @@ class Tally:
         failure: str | None = None,
         *,
         fallback: bool = False,
+        at: float = 0.0,
     ) -> None:
-        """Count one request: how long it took, and why it failed if it did."""
+        """Count one request: how long it took, and why it failed if it did.
+
+        `at` is when it was answered, in seconds since the beginning.
+        """
+        self._windows.setdefault(int(at // WINDOW), Counter())[who.version] += 1
         group = self._groups.setdefault(who, _Group())
         group.milliseconds.append(milliseconds)
         group.fallbacks += fallback
@@ -68,6 +76,22 @@ class Tally:
         failed = sum(group.failures.total() for group in self._groups.values())
         p50, p95, p99 = (percentile(times, share) for share in (0.5, 0.95, 0.99))
         return Figures(asked, len(times), failed, p50, p95, p99)
+
+    def spells(self) -> list[dict[str, Any]]:
+        """Who answered when: from and to in seconds, requests by model version.
+
+        A spell lasts as long as the same versions answer, in windows of WINDOW seconds.
+        """
+        found: list[dict[str, Any]] = []
+        for window, counts in sorted(self._windows.items()):
+            begin = window * WINDOW
+            if found and found[-1]["requests"].keys() == counts.keys():
+                found[-1]["to"] = begin + WINDOW
+                for version, count in counts.items():
+                    found[-1]["requests"][version] += count
+            else:
+                found.append({"from": begin, "to": begin + WINDOW, "requests": dict(counts)})
+        return found
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each answerer, in a fixed order."""

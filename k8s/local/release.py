@@ -89,7 +89,12 @@ def next_commands(kubeconfig: Path, programs: Path, run_ids: Sequence[str]) -> s
     """What to try now."""
     second = run_ids[-1] if run_ids else "RUN_ID"
     return f"""
-Three things to try:
+Try next:
   curl 127.0.0.1:9696/predict -H 'Content-Type: application/json' -d '{json.dumps(RIDE)}'
   export KUBECONFIG={kubeconfig} PATH={programs}:$PATH && kubectl -n {NAMESPACE} get pods
-  .venv/bin/slipway set-model {second} --namespace {NAMESPACE} --kubeconfig {kubeconfig}"""
+A rollout to watch, in three terminals:
+  make load
+  .venv/bin/slipway status --watch --namespace {NAMESPACE} --kubeconfig {kubeconfig}
+  .venv/bin/slipway set-model {second} --wait --namespace {NAMESPACE} --kubeconfig {kubeconfig}
+Its policy is `fast`. For gates that decide: helm upgrade slipway helm/slipway -n {NAMESPACE} \\
+  --reuse-values --set rollout.preset=test   (and LOAD='--rate 100 --seconds 300')"""

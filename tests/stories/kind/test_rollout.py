@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from k8s.local.dependencies import NAMESPACE as PLATFORM
 from loadtest.rides import ride_pool
 from tests.cluster_worlds import FULLNAME
-from tests.kind_installation import PLATFORM, SECRET, Installation, platform
+from tests.kind_installation import SECRET, Installation, platform
 from tests.kind_server import KindServer
 from tests.load_test import Verdict, load_test
 from tests.waiting import until

@@ -37,3 +37,15 @@ def test_an_answer_without_our_headers_is_nobodys() -> None:
 def test_nothing_counted_has_no_rows_and_no_figures() -> None:
     assert Tally().rows() == []
     assert Tally().figures(10).requests == 0
+
+
+def test_who_answered_when_is_told_by_spells_of_the_same_versions() -> None:
+    tally = Tally()
+    for at, headers in ((0.1, BLUE), (7.0, BLUE), (12.0, BLUE), (13.0, GREEN), (21.0, GREEN)):
+        tally.add(Answerer.of(headers), 1.0, at=at)
+    old, new = "a" * 32, "b" * 32
+    assert tally.spells() == [
+        {"from": 0, "to": 10, "requests": {old: 2}},
+        {"from": 10, "to": 15, "requests": {old: 1, new: 1}},
+        {"from": 20, "to": 25, "requests": {new: 1}},
+    ]
