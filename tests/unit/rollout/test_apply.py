@@ -14,6 +14,7 @@ from tests.controller_place import ControllerPlace
 from tests.fakes import Killed
 from tests.unit.rollout.scene import release
 
+from slipway.cluster.lease import Record
 from slipway.errors import Conflict, SlipwayError, Unavailable
 from slipway.rollout.loop import Loop
 from slipway.rollout.observe import Seen
@@ -325,6 +326,23 @@ def test_D5_a_controller_that_lost_the_lease_in_the_middle_of_a_tick_stops_there
     place.tick()
     assert "the lease was lost" in place.loop.report.error
     assert len(place.store.effects) == effects
+
+
+@pytest.mark.parametrize("lost", range(len(STEPWISE)))
+def test_D5_a_lease_lost_in_any_phase_stops_everything_until_it_is_back(lost: int) -> None:
+    _, expected = writes_of(STEPS, STEPWISE)
+    place = guarded(STEPS)
+    for number, act in enumerate(STEPWISE):
+        act(place)
+        if number == lost:
+            place.tick()
+            held, effects = place.store.lease, len(place.store.effects)
+            place.store.lease = Record("other", 15.0, 1, "x")
+            place.tick(3)
+            assert len(place.store.effects) == effects
+            place.store.lease = held
+        place.rest()
+    assert end(place) == expected
 
 
 def test_what_happened_is_told_only_after_it_was_written() -> None:
