@@ -231,7 +231,7 @@ def test_D13_pairs_tell_a_wrong_model_from_another_good_one(
 def test_D15_rides_that_change_for_both_versions_blame_neither(phase: Phase, longer: float) -> None:
     """From one look to the next the rides get longer, or shorter, for whoever answers them."""
     of = state(phase, step=1 if phase == "canary" else 0)
-    parts = []
+    parts: list[dict[str, Any]] = []
     for number in range(12):
         now = rides(400, seed=number) * (1 + (longer - 1) * number / 11)
         if phase == "shadow":
