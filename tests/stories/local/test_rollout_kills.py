@@ -16,7 +16,7 @@ from tests.load import Load
 from tests.local_installation import LocalInstallation, installed, runs
 from tests.waiting import until
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.shared
 
 # At so many a second: what is started needs the processors too.
 MOST, RATE = 200_000, 300

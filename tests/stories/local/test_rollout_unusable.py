@@ -14,7 +14,7 @@ from tests.artifacts import Versions, edit_mlmodel, save_other_inputs, swell
 from tests.load import Load
 from tests.local_installation import LocalInstallation, installed
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.shared
 
 # At so many a second: what is started needs the processors too.
 MOST, RATE = 200_000, 300
