@@ -74,7 +74,8 @@ test: quick e2e ## Run all tests, after setting up what they need.
 
 .PHONY: quick
 quick: env nginx lint ## The tests that need no cluster.
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not platform and not alone"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not platform and not alone and not shared"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m shared
 	$(BIN)/python -m pytest -m alone
 
 .PHONY: e2e

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow.sklearn
 import numpy as np
+import skops.io
 import yaml
 from mlflow.models.signature import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
@@ -53,6 +56,55 @@ def save_ride_model(
         signature=ModelSignature(outputs=OUTPUTS) if signed else None,
         metadata={"slipway": dict(known if metadata is None else metadata)},
         skops_trusted_types=trusted,
+        pip_requirements=["scikit-learn"],
+    )
+    return folder
+
+
+class Versions:
+    """Versions of one sound model: the same answers, other bytes, so other releases."""
+
+    def __init__(self, folder: Path) -> None:
+        self._first = save_ride_model(folder / "1")
+        self._number = 1
+
+    @property
+    def first(self) -> str:
+        """The first one's folder."""
+        return str(self._first)
+
+    def next(self) -> str:
+        """The folder of one that nobody has seen yet; a test may spoil it."""
+        self._number += 1
+        folder = self._first.parent / str(self._number)
+        shutil.copytree(self._first, folder)
+        (folder / "note.txt").write_text(f"version {self._number}\n")
+        return str(folder)
+
+    def cut(self) -> str:
+        """Another one, whose model file is cut off."""
+        folder = self.next()
+        document = Path(folder) / "model.skops"
+        document.write_bytes(document.read_bytes()[:1000])
+        return folder
+
+
+def swell(folder: Path, floats: int) -> None:
+    """Let a model take so many floats of memory once it is loaded, and next to none on disk."""
+    pipeline = ride_pipeline()
+    pipeline.steps[-1][1].coef_ = np.zeros(floats)
+    document = folder / "model.skops"
+    skops.io.dump(pipeline, document, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+
+
+def save_other_inputs(folder: Path) -> Path:
+    """A model of another feature set: two columns by name, as MLflow's signature has them."""
+    inputs = Schema([ColSpec("double", "trip_distance"), ColSpec("double", "passengers")])
+    mlflow.sklearn.save_model(
+        LinearRegression().fit([[1.0, 1.0], [2.0, 1.0], [3.0, 2.0]], [3.0, 5.0, 7.0]),
+        str(folder),
+        serialization_format="skops",
+        signature=ModelSignature(inputs=inputs, outputs=OUTPUTS),
         pip_requirements=["scikit-learn"],
     )
     return folder

@@ -41,6 +41,8 @@ class Phase:
 
     statuses: collections.Counter[int] = field(default_factory=collections.Counter)
     slots: collections.Counter[str] = field(default_factory=collections.Counter)
+    # Which version each slot said that it was.
+    versions: collections.Counter[tuple[str, str]] = field(default_factory=collections.Counter)
     fallbacks: int = 0
     # What a client saw in place of an answer.
     broken: collections.Counter[str] = field(default_factory=collections.Counter)
@@ -183,7 +185,9 @@ class Load:
     def _count(self, status: int, headers: dict[str, str]) -> None:
         with self._lock:
             self._current.statuses[status] += 1
-            self._current.slots[headers.get("x-slipway-slot", "")] += 1
+            slot = headers.get("x-slipway-slot", "")
+            self._current.slots[slot] += 1
+            self._current.versions[slot, headers.get("x-slipway-run-id", "")] += 1
             self._current.fallbacks += "x-slipway-fallback" in headers
 
     def _count_broken(self, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -17,6 +18,8 @@ from tests.raw_http import exchange
 from tests.service_process import SLIPWAY, bare_environment, free_port
 from tests.waiting import until
 
+from slipway.cli.local_documents import POLICY_KEY
+from slipway.cluster.local import LocalCluster
 from slipway.cluster.local_files import LocalFolder
 from slipway.cluster.local_process import Identity, identity_of
 from slipway.cluster.local_supervisor import Record, read_record
@@ -96,6 +99,30 @@ class LocalInstallation:
             return False
 
         until(look, seconds, "the installation to serve")
+
+    def wait_rest(self, seconds: float = 60) -> None:
+        """Until no rollout is under way, whatever became of the last one."""
+        until(lambda: self.state()["phase"] in ("idle", "aborted"), seconds, "rest")
+
+    def set_policy(self, text: str) -> None:
+        """Write the policy, as a person would with an editor."""
+        cluster = LocalCluster(self.files.root)
+        known = cluster.read("policy")
+        assert known
+        cluster.write(dataclasses.replace(known, data={POLICY_KEY: text}))
+
+    def stable(self) -> tuple[str, str]:
+        """The reference that serves, and its slot."""
+        found = self.state()["stable"]
+        return found["release"]["reference"], found["slot"]
+
+    def digest(self, slot: str) -> str:
+        """What the state says of a slot's release, without the algorithm's name."""
+        state = self.state()
+        placed = {
+            each["slot"]: each["release"] for each in (state["stable"], state["spare"]) if each
+        }
+        return str(placed[slot]["digest"]).removeprefix("sha256:")
 
     def wait_idle(self, seconds: float = 60) -> None:
         """Until nothing is rolling out."""

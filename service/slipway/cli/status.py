@@ -119,6 +119,8 @@ def _rows(found: Status, *, wide: bool) -> Iterator[tuple[str, str]]:
         yield "waits for", found.why
     for gate in found.gates:
         yield gate.gate, f"{gate.outcome}: {gate.sentence}"
+    for each in found.shown:
+        yield each.name, f"shown: {each.sentence}"
     for entry in found.history[-10 if wide else -3 :]:
         yield "", f"{entry.at}  {entry.reason}: {entry.message}"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slipway.errors import Unavailable
-from slipway.rollout.status import Status, WindowStatus
+from slipway.rollout.status import HistogramStatus, Status, WindowStatus
 from slipway.rollout.verdict import Outcome, Verdict
 
 POLL = 1.0
@@ -47,6 +48,8 @@ def picture(found: Status) -> RenderableType:
         parts.append(_gates(found))
     if found.window:
         parts.append(Text(measured(found.window), "dim"))
+        if found.window.histogram:
+            parts.append(histogram(found.window.histogram))
     parts.append(_events(found))
     return Panel(Group(*parts), title="slipway", subtitle=f"table {found.epoch}, {found.preset}")
 
@@ -87,6 +90,9 @@ def _gates(found: Status) -> Table:
         outcome = Text(gate.outcome.value, COLOURS[gate.outcome] if gate.decides else "dim")
         samples = f"{gate.samples}{needed}"
         table.add_row(gate.gate, outcome, interval(gate), samples, Text(gate.sentence, "dim"))
+    for each in found.shown:
+        told = Text(each.sentence, "dim")
+        table.add_row(each.name, Text("shown", "dim"), "", str(each.samples), told)
     return table
 
 
@@ -113,6 +119,32 @@ def interval(gate: Verdict, width: int = WIDTH) -> str:
         if value is not None:
             cells[column(value)] = mark
     return "".join(cells)
+
+
+def histogram(found: HistogramStatus, width: int = WIDTH) -> Table:
+    """Both versions' answers side by side: what share of each lies in each column."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("answers", "stable", "", "candidate", ""):
+        table.add_column(title)
+    sides = [_shares(found.stable), _shares(found.candidate)]
+    highest = max((*sides[0], *sides[1])) or 1.0
+    for label, *shares in zip(_columns(found.edges), *sides, strict=True):
+        row: list[RenderableType] = [label]
+        for share, colour in zip(shares, ("cyan", "magenta"), strict=True):
+            bar = "█" * round(share / highest * width / 2)
+            row += [Text(bar.ljust(width // 2), colour), Text(f"{100 * share:4.1f} %", "dim")]
+        table.add_row(*row)
+    return table
+
+
+def _shares(counts: Sequence[int]) -> list[float]:
+    total = sum(counts)
+    return [count / total if total else 0.0 for count in counts]
+
+
+def _columns(edges: Sequence[float]) -> list[str]:
+    between = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    return [f"up to {edges[0]:g}", *between, f"over {edges[-1]:g}"]
 
 
 def measured(window: WindowStatus) -> str:

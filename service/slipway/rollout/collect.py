@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from slipway.rollout.answers_seen import AnswerCounter
 from slipway.rollout.groups import GroupCollector
 from slipway.rollout.measures import (
     LATENCY_CELLS,
@@ -77,6 +78,7 @@ class Collector:
         self._control_answers: list[Floats] = []
         self._quantiles: tuple[float, ...] | None = ()
         self._groups = GroupCollector(measure.edges, measure.key_cap)
+        self._answers = AnswerCounter(measure.candidate.release.buckets)
         self._dropped = 0
         self._unmatched = 0
         self._window = self._look()
@@ -121,10 +123,12 @@ class Collector:
             self._end_slice()
         control, candidate = increment.pairs
         if len(control):
-            self._pairs = self._pairs.plus(control, candidate)
+            self._pairs = self._pairs.plus(control, candidate, self.measure.tolerance)
             if sum(map(len, self._control_answers)) < _MOST_ANSWERS:
                 self._control_answers.append(control)
                 self._quantiles = None
+        self._answers.add(control, candidate)
+        self._answers.add(increment.control_answers, increment.candidate_answers)
         self._groups.add("candidate", increment.candidate_answers, increment.candidate_keys)
         self._groups.add("control", increment.control_answers, increment.control_keys)
         self._unmatched += increment.unmatched
@@ -163,6 +167,7 @@ class Collector:
             dropped=self._dropped,
             unmatched=self._unmatched,
             keyed=self._groups.keyed,
+            answers=self._answers.seen(),
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from slipway.models.release import Release
 from slipway.rollout.gates import expected_seconds, missing
 from slipway.rollout.moves import Note, named
+from slipway.rollout.plan import behind
 from slipway.rollout.readiness import why_not_ready
 from slipway.rollout.reasons import reason_of_pod
 from slipway.rollout.situation import Situation
@@ -80,9 +81,8 @@ _CALM = ("Paused", "InsufficientData", "WaitsForPromote", "WaitsForWatch")
 def live_sentence(situation: Situation, condition: Condition | None) -> str:
     """What it waits for at this moment, with figures; for `status`, never stored."""
     state, snapshot = situation.state, situation.snapshot
-    behind = [r.name for r in snapshot.routers if r.loaded_epoch != state.epoch]
-    if behind:
-        return f"{', '.join(behind)} has not loaded table {state.epoch} yet"
+    if told := _unloaded(situation):
+        return told
     if situation.frozen:
         return "a slot's pods are being replaced; time and counts wait"
     if situation.pending:
@@ -93,6 +93,15 @@ def live_sentence(situation: Situation, condition: Condition | None) -> str:
     if state.candidate and unknown:
         return _lacking(situation, unknown)
     return condition.message if condition else ""
+
+
+def _unloaded(situation: Situation) -> str:
+    """Which routers may not have the table."""
+    epoch, snapshot = situation.state.epoch, situation.snapshot
+    if late := behind(epoch, snapshot):
+        return f"{', '.join(late)} has not loaded table {epoch} yet"
+    silent = [r.name for r in snapshot.routers if r.loaded_epoch is None]
+    return f"{', '.join(silent)} does not say which table it has loaded" if silent else ""
 
 
 def _lacking(situation: Situation, unknown: Sequence[Verdict]) -> str:

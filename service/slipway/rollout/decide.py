@@ -21,6 +21,7 @@ from slipway.rollout.plan import (
     Fill,
     Measure,
     acked_by_all,
+    behind,
     fills_of,
     measure_of,
     routing_of,
@@ -105,6 +106,7 @@ def _conclude(situation: Situation, recalled: Recalled, move: Move) -> Decision:
     state, write = _stored(state, recalled, memory)
     table = routing_of(state)
     fills = fills_of(state, snapshot, after.acked)
+    measurable = not situation.frozen and not behind(state.epoch, snapshot)
     return Decision(
         state=state,
         memory=memory,
@@ -114,7 +116,7 @@ def _conclude(situation: Situation, recalled: Recalled, move: Move) -> Decision:
         events=tuple(Event(n.reason, n.message, n.warning) for n in told),
         notes=tuple(notes),
         verdicts=situation.judged,
-        measure=measure_of(state) if after.acked and not situation.frozen else None,
+        measure=measure_of(state) if measurable else None,
         acked=after.acked,
         why=conditions.live_sentence(after, condition),
     )

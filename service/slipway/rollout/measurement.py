@@ -42,6 +42,8 @@ class Measurement:
         self._collector: Collector | None = None
         self._earlier: Earlier | None = None
         self._totals: Mapping[str, Totals] | None = None
+        # The last ones that were whole: a router may begin anew while somebody is silent.
+        self._whole: Mapping[str, Totals] = {}
         self._readers: dict[str, Reader] = {}
         self._latency: Mapping[Side, PodLatency] = {
             "candidate": PodLatency(measure, measure.candidate),
@@ -80,8 +82,10 @@ class Measurement:
         seconds, self._at = now - self._at, now
         complete = rows is not None and latency is not None
         before, self._totals = self._totals, totals if complete else None
-        if before and totals and is_new(before, totals):
-            self._collector = None
+        if totals:
+            if self._whole and is_new(self._whole, totals):
+                self._collector = None
+            self._whole = totals
         if self._totals is None or rows is None or latency is None:
             self._drop(seconds)
         elif self._collector is None:

@@ -7,6 +7,7 @@ Everything is cumulative since the window began, but for the latency intervals a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,13 +94,15 @@ class PairSums:
     """Power sums of pairs (control's answer s, candidate's answer c), as (x - origin) / unit.
 
     `powers[i][j]` is the sum of s^i c^j for i + j <= 4, so `powers[0][0]` counts the pairs.
-    `unequal` counts the pairs that differ at all.
+    `unequal` counts the pairs that differ at all, `beyond` those that differ by more than a
+    tolerance.
     """
 
     origin: float = 0.0
     unit: float = 1.0
     powers: tuple[tuple[float, ...], ...] = ((0.0,) * 5,) * 5
     unequal: int = 0
+    beyond: int = 0
 
     @property
     def pairs(self) -> int:
@@ -111,7 +114,7 @@ class PairSums:
         """The powers over the number of pairs, shape (5, 5)."""
         return np.asarray(self.powers) / max(self.pairs, 1)
 
-    def plus(self, control: Floats, candidate: Floats) -> PairSums:
+    def plus(self, control: Floats, candidate: Floats, tolerance: float = math.inf) -> PairSums:
         """With more pairs; both arrays are finite and of one length."""
         if not len(control):
             return self
@@ -121,9 +124,9 @@ class PairSums:
             if not self.pairs:
                 spread = float(control.std())
                 start = PairSums(float(control.mean()), spread if 0 < spread < np.inf else 1.0)
-            return start._summed(control, candidate)
+            return start._summed(control, candidate, tolerance)
 
-    def _summed(self, control: Floats, candidate: Floats) -> PairSums:
+    def _summed(self, control: Floats, candidate: Floats, tolerance: float) -> PairSums:
         s = (control - self.origin) / self.unit
         c = (candidate - self.origin) / self.unit
         powers_s, powers_c = np.vander(s, 5, increasing=True), np.vander(c, 5, increasing=True)
@@ -133,6 +136,7 @@ class PairSums:
             self.unit,
             tuple(tuple(row) for row in sums.tolist()),
             self.unequal + int((control != candidate).sum()),
+            self.beyond + int((np.abs(candidate - control) > tolerance).sum()),
         )
 
 
@@ -174,6 +178,19 @@ class Earlier:
 
 
 @dataclass(frozen=True)
+class AnswersSeen:
+    """Both sides' answers for people: counts between common `edges`, one more than edges.
+
+    `reference` counts the candidate's between its own release's edges (see answers_seen).
+    """
+
+    edges: tuple[float, ...] = ()
+    control: tuple[int, ...] = ()
+    candidate: tuple[int, ...] = ()
+    reference: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Window:
     """All that was measured since every serving router had loaded `epoch`.
 
@@ -182,7 +199,7 @@ class Window:
     intervals thrown away for both sides because a series was missing or impossible, `unmatched`
     copies whose live answer was not found. `quantiles` are the inner edges of 24 equal parts of the
     control's answers here, for the steps to come. `keyed`: requests keep their slot by a key, so
-    the split of the requests follows the users.
+    the split of the requests follows the users. `answers` are shown and not judged.
     """
 
     epoch: int
@@ -201,3 +218,4 @@ class Window:
     dropped: int = 0
     unmatched: int = 0
     keyed: bool = False
+    answers: AnswersSeen = AnswersSeen()

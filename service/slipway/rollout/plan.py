@@ -5,6 +5,7 @@ All of it is derived anew in each tick, so a crash after any write is made good 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,8 @@ class Measure:
     settle: float
     key_cap: int
     edges: tuple[float, ...]
+    # Answers that differ by more are counted, for people.
+    tolerance: float = math.inf
 
 
 def watched(state: State) -> tuple[Placement, Placement] | None:
@@ -153,6 +156,16 @@ def acked_by_all(epoch: int, snapshot: Snapshot) -> bool:
     return all(router.loaded_epoch == epoch for router in snapshot.routers)
 
 
+def behind(epoch: int, snapshot: Snapshot) -> tuple[str, ...]:
+    """The routers that say that they have loaded another table; one that is silent says nothing.
+
+    Silence holds every rise and every filling (see acked_by_all). It does not end a measurement:
+    what a router counted comes with the table that it counted for, and an interval in which that
+    could not be had is dropped for both sides and counted as dropped (GATES 6).
+    """
+    return tuple(r.name for r in snapshot.routers if r.loaded_epoch not in (None, epoch))
+
+
 def seen_epoch(snapshot: Snapshot) -> int:
     """The highest epoch in the routing document and in the routers."""
     written = (snapshot.routing or {}).get("epoch")
@@ -177,6 +190,7 @@ def measure_of(state: State) -> Measure | None:
         settle=gates.latency.settle,
         key_cap=gates.key_cap,
         edges=state.edges or tuple(sides[1].release.buckets),
+        tolerance=gates.tolerance,
     )
 
 

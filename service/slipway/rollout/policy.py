@@ -100,7 +100,8 @@ class Distance(_Values, frozen=True, kw_only=True):
 class Gates(_Values, frozen=True, kw_only=True):
     """The gates' limits, and the two levels that GATES.md explains.
 
-    A canary step below `early_below` percent takes the early quantile and limit.
+    A canary step below `early_below` percent takes the early quantile and limit. The share of pairs
+    that differ by more than `tolerance`, in the answer's unit, is shown and never judged.
     """
 
     errors: Errors = Errors()
@@ -113,6 +114,7 @@ class Gates(_Values, frozen=True, kw_only=True):
     early_below: float = 25.0
     least_pairs: int = 100
     key_cap: int = 5
+    tolerance: float = 2.0
 
 
 class Policy(_Values, frozen=True, kw_only=True):

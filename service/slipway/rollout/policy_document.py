@@ -153,6 +153,7 @@ RULES: dict[str, _Rule] = {
     "gates.earlyBelow": (lambda v: 0 <= v <= 100, "from 0 to 100 percent"),
     "gates.leastPairs": (lambda v: 10 <= v <= 100_000, "from 10 to 100000"),
     "gates.keyCap": _COUNT,
+    "gates.tolerance": (lambda v: v > 0, "more than 0, in the answer's unit"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slipway.rollout import clocks, gates
-from slipway.rollout.plan import acked_by_all, measure_of
+from slipway.rollout.plan import acked_by_all, behind, measure_of
 from slipway.rollout.policy import Policy
 from slipway.rollout.readiness import ready_gate, settled
 from slipway.rollout.snapshot import Memory, Snapshot
@@ -18,8 +18,9 @@ class Situation:
     """What the rules look at.
 
     `policy` is None while the policy's document is wrong. `acked`: every serving router has loaded
-    the state's table. `frozen`: a slot's pods are being replaced under an unchanged release, so
-    nothing that is measured now counts. `pending`: a new reference is not resolved yet.
+    the state's table; one that is silent may not have. `frozen`: a slot's pods are being
+    replaced under an unchanged release, so nothing that is measured now counts. `pending`: a new
+    reference is not resolved yet.
     """
 
     snapshot: Snapshot
@@ -63,7 +64,8 @@ def situation_of(snapshot: Snapshot, state: State, policy: Policy | None) -> Sit
         ready = ready_gate(snapshot, tested, state.policy, memory) if tested else None
     verdicts: tuple[Verdict, ...] = ()
     if measured is not None:
-        verdicts = _verdicts(snapshot, state, usable=acked and not frozen)
+        usable = not frozen and not behind(state.epoch, snapshot)
+        verdicts = _verdicts(snapshot, state, usable=usable)
     return Situation(
         snapshot=snapshot,
         state=state,

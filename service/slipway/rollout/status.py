@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from slipway.cluster.protocol import SlotName
 from slipway.models.release import Release
 from slipway.rollout.decide import Decision
-from slipway.rollout.measures import Window
+from slipway.rollout.measures import AnswersSeen, Window
+from slipway.rollout.shown import Shown, shown_of
 from slipway.rollout.snapshot import Newer, Problem, Snapshot
 from slipway.rollout.state import Answered, Condition, Entry, Phase, Placement, State
 from slipway.rollout.verdict import Verdict
@@ -55,6 +56,14 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     rejected: str
 
 
+class HistogramStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Both sides' answers, counted between common edges: one count more than there are edges."""
+
+    edges: tuple[float, ...]
+    candidate: tuple[int, ...]
+    stable: tuple[int, ...]
+
+
 class WindowStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the gates went by: requests since every router had loaded the table.
 
@@ -74,6 +83,7 @@ class WindowStatus(msgspec.Struct, frozen=True, kw_only=True):
     candidate_answers: int
     control_answers: int
     unmatched: int
+    histogram: HistogramStatus | None = None
 
 
 class DesiredStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +99,10 @@ class DesiredStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The document. `weight` is the candidate's, of 10,000; `step` counts from 1, of `steps`."""
+    """The document. `weight` is the candidate's, of 10,000; `step` counts from 1, of `steps`.
+
+    `gates` are judged, `shown` are not.
+    """
 
     schema: int = SCHEMA
     phase: Phase
@@ -105,6 +118,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     condition: Condition | None
     why: str
     gates: tuple[Verdict, ...]
+    shown: tuple[Shown, ...] = ()
     window: WindowStatus | None
     slots: Mapping[str, SlotStatus]
     routers: tuple[RouterStatus, ...]
@@ -140,6 +154,7 @@ def status_of(snapshot: Snapshot, decision: Decision | None = None) -> Status:
         condition=problem or state.condition,
         why=decision.why if decision else "",
         gates=decision.verdicts if decision else (),
+        shown=shown_of(snapshot.window, state.policy.gates.tolerance),
         window=_window(snapshot.window),
         slots=_slots(snapshot),
         routers=tuple(
@@ -159,7 +174,14 @@ def with_live(status: Status, document: object) -> Status:
         return status
     if live is None or (live.epoch, live.phase) != (status.epoch, status.phase):
         return status
-    return replace(status, why=live.why, gates=live.gates, window=live.window, routers=live.routers)
+    return replace(
+        status,
+        why=live.why,
+        gates=live.gates,
+        shown=live.shown,
+        window=live.window,
+        routers=live.routers,
+    )
 
 
 def outcome_of(status: Status) -> Outcome:
@@ -232,7 +254,14 @@ def _window(window: Window | None) -> WindowStatus | None:
         candidate_answers=groups.candidate.count if groups else pairs,
         control_answers=groups.control.count if groups else pairs,
         unmatched=window.unmatched,
+        histogram=_histogram(window.answers),
     )
+
+
+def _histogram(seen: AnswersSeen) -> HistogramStatus | None:
+    if not seen.edges:
+        return None
+    return HistogramStatus(edges=seen.edges, candidate=seen.candidate, stable=seen.control)
 
 
 def _slots(snapshot: Snapshot) -> dict[str, SlotStatus]:

@@ -5,18 +5,32 @@ The models take 60 ms, so that what else the machine does is no difference betwe
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
 import pytest
-from tests.rollout_place import rolling
+from tests.rollout_place import RolloutPlace, rolling
 from tests.waiting import until
+
+from slipway.rollout.status import Status
 
 pytestmark = pytest.mark.alone
 
-WITHOUT_SHADOW = "preset: test\nshadow: {enabled: false}"
+WITHOUT_SHADOW = "shadow: {enabled: false}"
 
 
-def test_D14_a_good_model_goes_up_to_all_of_the_traffic_and_no_request_fails() -> None:
-    with rolling("steady", "2 % higher") as place, place.load() as load:
-        place.want("b")
+@pytest.fixture(scope="module")
+def place() -> Iterator[RolloutPlace]:
+    with rolling() as found:
+        yield found
+
+
+def test_D14_a_good_model_goes_up_to_all_of_the_traffic_and_no_request_fails(
+    place: RolloutPlace,
+) -> None:
+    place.given("steady", "2 % higher", "watch: {seconds: 5}")
+    with place.load() as load:
+        place.want_candidate()
         place.wait("Promoted")
         reasons = place.reasons()
         assert reasons.index("ShadowStarted") < reasons.index("StepStarted")
@@ -28,7 +42,8 @@ def test_D14_a_good_model_goes_up_to_all_of_the_traffic_and_no_request_fails() -
         load.wait(100)
         # The shadow reversed: the former stable is asked what the new one answers.
         until(lambda: place.reversed_pairs() > 20, what="pairs in the watch")
-        assert load.phases["after"].slots == {"green": load.phases["after"].answered}
+        after = load.phases["after"]
+        assert after.slots == {place.slots["candidate"]: after.answered}
         place.wait("WatchEnded")
     assert load.failed == 0, load.told()
 
@@ -37,6 +52,7 @@ def test_D14_a_good_model_goes_up_to_all_of_the_traffic_and_no_request_fails() -
     ("kind", "gate"),
     [
         ("x 1.3", "mean"),
+        ("distance in km", "mean"),
         ("constant", "correlation"),
         ("permuted", "correlation"),
         ("NaN for a fifth", "errors"),
@@ -44,26 +60,28 @@ def test_D14_a_good_model_goes_up_to_all_of_the_traffic_and_no_request_fails() -
         ("3 times slower", "latency"),
     ],
 )
-def test_D13_a_bad_model_is_stopped_in_shadow_before_any_user_gets_its_answer(
-    kind: str, gate: str
+def test_A11_D13_a_bad_model_is_stopped_in_shadow_before_any_user_gets_its_answer(
+    place: RolloutPlace, kind: str, gate: str
 ) -> None:
-    with rolling("steady", kind) as place, place.load() as load:
-        place.want("b")
+    place.given("steady", kind)
+    with place.load() as load:
+        place.want_candidate()
         place.wait("GateFailed")
         assert place.state.history[-1].message.startswith(f"{gate}: "), place.told()
         assert place.state.phase == "aborted"
         assert "StepStarted" not in place.reasons()
     assert load.failed == 0, load.told()
-    assert set(load.phases["begin"].slots) == {"blue"}
+    assert set(load.phases["begin"].slots) == {place.slots["stable"]}
 
 
-def test_a_model_that_fails_one_in_five_is_off_within_two_looks_after_its_hundredth_request() -> (
-    None
-):
+def test_a_model_that_fails_one_in_five_is_off_within_two_looks_after_its_hundredth_request(
+    place: RolloutPlace,
+) -> None:
     """No user sees it: stable answers in its place."""
     seen: dict[int, int] = {}
-    with rolling("steady", "fails a fifth", WITHOUT_SHADOW) as place, place.load() as load:
-        place.want("b")
+    place.given("steady", "fails a fifth", WITHOUT_SHADOW)
+    with place.load() as load:
+        place.want_candidate()
 
         def stopped() -> bool:
             window = place.window
@@ -80,15 +98,87 @@ def test_a_model_that_fails_one_in_five_is_off_within_two_looks_after_its_hundre
     assert load.phases["begin"].fallbacks > 0
 
 
-def test_D10_without_traffic_it_holds_and_goes_on_when_there_is_some() -> None:
-    with rolling("steady", "steady") as place:
-        place.want("b")
+def test_a_model_that_turns_bad_after_its_promotion_gives_way_to_the_old_one_by_itself(
+    place: RolloutPlace,
+) -> None:
+    place.given("steady", "steady", "watch: {seconds: 30, share: 100}")
+    with place.load() as load:
+        place.want_candidate()
+        place.wait("Promoted")
+        place.does(place.candidate, "x 1.3")
+        place.wait("ReturnToWarm")
+        reasons = place.reasons()
+        assert reasons[reasons.index("Promoted") :] == ["Promoted", "GateFailed", "ReturnToWarm"]
+        place.router.wait(place.state.epoch)
+        load.phase("under way")
+        load.wait(100)
+        back = load.phase("back")
+        load.wait(100)
+        assert back.slots == {place.slots["stable"]: back.answered}
+    assert load.failed == 0, load.told()
+    assert place.state.phase == "aborted"
+
+
+def test_D9_a_router_restarted_in_the_middle_of_a_measure_stops_nothing(
+    place: RolloutPlace,
+) -> None:
+    """Its counters begin at 0 again: what was counted before is given up, for both sides."""
+    place.given("steady", "steady")
+    with place.load() as load:
+        place.want_candidate()
         place.wait("ShadowStarted")
-        until(lambda: place.window and place.window.looks >= 5, what="some looks")
-        assert "insufficient data (0/" in place.status.why
-        assert place.state.phase == "shadow"
-        assert place.state.condition
-        assert place.state.condition.reason == "InsufficientData"
-        with place.load() as load:
-            place.wait("Promoted")
-        assert load.failed == 0, load.told()
+        until(lambda: place.window and place.window.counts.candidate > 50, what="some pairs")
+        place.router.stop(signal.SIGKILL)
+        until(lambda: place.window and place.window.dropped > 0, what="an interval to be dropped")
+        assert "does not say which table it has loaded" in place.status.why
+        before = place.window
+        place.router.start()
+        until(lambda: place.window and before and place.window.looks < before.looks, 30, "anew")
+        place.wait("Promoted")
+        assert "GateFailed" not in place.reasons()
+    assert load.failed == 0, load.told()
+
+
+def test_row_6_a_thousand_copies_find_their_answers_and_the_report_has_their_figures(
+    place: RolloutPlace,
+) -> None:
+    """Held in shadow; a shadow that hangs is told of in test_router_shadow."""
+    place.given("steady", "2 % higher", "auto: false")
+    with place.load() as load:
+        place.want_candidate()
+        place.wait("ShadowStarted")
+
+        def enough() -> Status | None:
+            status = place.status
+            return status if status.window and status.window.candidate >= 1000 else None
+
+        status = until(enough, 30, "a thousand pairs")
+        place.ask("abort")
+        place.wait("Aborted")
+    assert load.failed == 0, load.told()
+    window = status.window
+    assert window
+    # Copies of the last look may still be under way.
+    assert window.candidate_answers >= 0.99 * (window.candidate - 150 * 2), window
+    assert window.unmatched <= 0.01 * window.candidate
+    assert window.histogram
+    told = {verdict.gate: verdict.estimate for verdict in status.gates}
+    assert told["mean"] == pytest.approx(0.02, abs=0.001)
+    assert told["correlation"] == pytest.approx(1.0)
+    assert {each.name for each in status.shown} >= {"tolerance", "p99"}
+
+
+def test_row_8_D10_without_traffic_it_holds_and_goes_on_when_there_is_some(
+    place: RolloutPlace,
+) -> None:
+    place.given("steady", "steady")
+    place.want_candidate()
+    place.wait("ShadowStarted")
+    until(lambda: place.window and place.window.looks >= 5, what="some looks")
+    assert "insufficient data (0/" in place.status.why
+    assert place.state.phase == "shadow"
+    assert place.state.condition
+    assert place.state.condition.reason == "InsufficientData"
+    with place.load() as load:
+        place.wait("Promoted")
+    assert load.failed == 0, load.told()

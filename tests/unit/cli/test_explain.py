@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -14,10 +15,10 @@ from tests.unit.rollout.scene import release
 from slipway.cli.explain import explained
 from slipway.cli.history import written
 from slipway.cli.status import Output
-from slipway.cli.watch import interval, measured, picture
+from slipway.cli.watch import histogram, interval, measured, picture
 from slipway.rollout.admin import answers
 from slipway.rollout.remote import read_snapshot, read_status
-from slipway.rollout.status import Status, WindowStatus
+from slipway.rollout.status import HistogramStatus, Status, WindowStatus
 from slipway.rollout.verdict import Outcome, Verdict
 from slipway.rollout.way_back import way_back
 
@@ -101,6 +102,18 @@ def test_what_was_measured_is_told_in_one_line() -> None:
         "30 s in 2 looks, 1 not counted; candidate 3 of 400 failed, stable 0 of 390; "
         "answers compared: 380 with 370"
     )
+
+
+def test_watch_draws_the_answers_of_both_versions_beside_each_other() -> None:
+    found = HistogramStatus(edges=(10.0, 20.0), stable=(30, 60, 10), candidate=(0, 50, 50))
+    console = Console(file=io.StringIO(), width=140)
+    console.print(histogram(found))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[0].split() == ["answers", "stable", "candidate"]
+    assert [line.split("  ")[0] for line in lines[1:]] == ["up to 10", "10 to 20", "over 20"]
+    # The fullest column has the longest bar, and all are of one scale.
+    assert [line.count("█") for line in lines[1:]] == [10, 20 + 17, 3 + 17]
+    assert re.findall(r"[0-9.]+ %", lines[1]) == ["30.0 %", "0.0 %"]
 
 
 def test_watch_draws_before_there_is_any_model() -> None:

@@ -99,6 +99,19 @@ def _window_fits(world: World, state: State) -> bool:
     return measuring == (state.epoch, _digest(state.candidate), _digest(state.base))
 
 
+def _silence_holds(before: World, step: Step) -> str:
+    """A router that does not answer may have any table: nothing rises and no slot is taken."""
+    old, new = before.state, step.decision.state if step.decision else None
+    if step.heard or old is None or new is None or step.decision is None:
+        return ""
+    if _risen(old, new) > 0:
+        return "I2: a rise while a router did not answer"
+    stable = new.base.slot if new.base else None
+    if any(fill.slot != stable for fill in step.decision.fills):
+        return "I3: a slot is filled or sized while a router did not answer"
+    return ""
+
+
 def _slots_change_without_traffic(before: World, step: Step) -> str:
     for fill in step.decision.fills if step.decision else ():
         if before.loaded and before.loaded.touches(fill.slot):
@@ -255,6 +268,7 @@ _FOR_TICKS: tuple[Callable[[World, Step], str], ...] = (
     _nothing_without_a_state,
     _rebuilt_as_it_serves,
     _rises_by_rule,
+    _silence_holds,
     _slots_change_without_traffic,
     _stable_moves_by_promotion_or_return,
     _abort_wins,

@@ -111,6 +111,7 @@ class Scene:
     slots: dict[SlotName, Slot] = field(default_factory=lambda: {s: Slot() for s in SLOTS})
     loaded: dict[str, int] = field(default_factory=lambda: {"router-0": 0})
     stuck: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
     rejected: str = ""
     routing: dict[str, Any] | None = None
     state: dict[str, str] | None = None
@@ -162,7 +163,9 @@ class Scene:
             resolution=self.found,
             slots={name: slot.view() for name, slot in self.slots.items()},
             routers=tuple(
-                RouterView(n, e, self.rejected if n in self.stuck else "")
+                RouterView(
+                    n, None if n in self.silent else e, self.rejected if n in self.stuck else ""
+                )
                 for n, e in self.loaded.items()
             ),
             routing=self.routing,

@@ -14,6 +14,7 @@ from tests.controller_place import ControllerPlace
 from tests.fakes import Killed
 from tests.unit.rollout.scene import release
 
+from slipway.cluster.lease import Record
 from slipway.errors import Conflict, SlipwayError, Unavailable
 from slipway.rollout.loop import Loop
 from slipway.rollout.observe import Seen
@@ -272,6 +273,42 @@ def test_D6_one_that_was_stopped_between_its_look_and_its_write_writes_nothing(
     assert end(place) == expected
 
 
+def test_D6_one_that_was_stopped_before_it_filled_a_slot_leaves_the_slot_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The state needs no write in that tick, so no version of it would have stopped the fill."""
+    place = guarded("preset: fast")
+    slow, other = two_leaders(place)
+    for number in (1, 2):
+        place.want(f"models:/ride/{number}")
+        place.rest(slow)
+    # One filling fails, so to make it good is all that the next tick has to do.
+    place.want("models:/ride/3")
+    place.cluster.fail("fill")
+    while place.cluster.faults:
+        place.tick(1, slow)
+    read, asked = place.cluster.read, []
+
+    def stopped(name: Any) -> Any:
+        asked.append(name)
+        if asked.count("state") == 2:
+            # Between its decision and its act the other leads, and somebody wants the first again.
+            monkeypatch.undo()
+            place.want("models:/ride/1")
+            place.rest(other)
+        return read(name)
+
+    monkeypatch.setattr(place.cluster, "read", stopped)
+    effects = len(place.store.effects)
+    place.tick(1, slow)
+    assert asked.count("state") == 2
+    assert slow.report.error.startswith("Conflict: state")
+    assert len(place.store.effects) > effects
+    expected = end(place)
+    place.rest(slow, other)
+    assert end(place) == expected
+
+
 def test_D5_a_controller_that_lost_the_lease_in_the_middle_of_a_tick_stops_there() -> None:
     place = guarded("preset: fast")
     place.want("models:/ride/1")
@@ -289,6 +326,23 @@ def test_D5_a_controller_that_lost_the_lease_in_the_middle_of_a_tick_stops_there
     place.tick()
     assert "the lease was lost" in place.loop.report.error
     assert len(place.store.effects) == effects
+
+
+@pytest.mark.parametrize("lost", range(len(STEPWISE)))
+def test_D5_a_lease_lost_in_any_phase_stops_everything_until_it_is_back(lost: int) -> None:
+    _, expected = writes_of(STEPS, STEPWISE)
+    place = guarded(STEPS)
+    for number, act in enumerate(STEPWISE):
+        act(place)
+        if number == lost:
+            place.tick()
+            held, effects = place.store.lease, len(place.store.effects)
+            place.store.lease = Record("other", 15.0, 1, "x")
+            place.tick(3)
+            assert len(place.store.effects) == effects
+            place.store.lease = held
+        place.rest()
+    assert end(place) == expected
 
 
 def test_what_happened_is_told_only_after_it_was_written() -> None:

@@ -186,6 +186,39 @@ def test_C7_no_step_and_no_scaling_while_one_router_is_behind() -> None:
     assert scene.slots["green"].replicas == 0
 
 
+def test_D9_a_silent_router_holds_every_rise_and_ends_no_measurement() -> None:
+    """What it counted comes with its table; what could not be had is dropped for both sides."""
+    scene = rolling(to="canary")
+    measured = scene.last and scene.last.measure
+    scene.silent.add("router-0")
+    scene.outcome = PASS
+    decision = scene.tick(50)
+    assert decision.measure == measured
+    assert scene.stored.weight == 500
+    assert decision.why == "router-0 does not say which table it has loaded"
+    scene.silent.clear()
+    scene.tick()
+    assert scene.stored.weight == 2500
+
+
+def test_a_gate_that_fails_stops_a_candidate_though_a_router_is_silent() -> None:
+    scene = rolling(to="canary")
+    scene.silent.add("router-0")
+    scene.outcome = FAIL
+    scene.tick()
+    assert scene.serving() == {A.digest: 10_000}
+
+
+def test_nothing_is_measured_under_a_table_that_a_router_is_known_not_to_have() -> None:
+    scene = rolling(to="canary")
+    scene.loaded["router-1"] = scene.stored.epoch - 1
+    scene.stuck.add("router-1")
+    scene.outcome = FAIL
+    assert scene.tick().measure is None
+    scene.tick()
+    assert scene.stored.weight == 500
+
+
 def test_C5_a_table_that_nginx_refuses_holds_and_is_said() -> None:
     scene = rolling(to="canary")
     scene.stuck.add("router-0")

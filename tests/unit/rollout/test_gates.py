@@ -26,7 +26,7 @@ from slipway.rollout.measures import (
     Window,
 )
 from slipway.rollout.policy import PRESETS, Gates, Latency, Mean, Policy
-from slipway.rollout.state import State
+from slipway.rollout.state import Phase, State
 from slipway.rollout.verdict import GateName, Outcome, Verdict
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
@@ -224,6 +224,25 @@ def test_D13_pairs_tell_a_wrong_model_from_another_good_one(
     seen = paired(of, candidate, S)
     assert said("mean", seen, of).outcome is mean
     assert said("correlation", seen, of).outcome is correlation
+
+
+@pytest.mark.parametrize("longer", [0.3, 3.0])
+@pytest.mark.parametrize("phase", ["shadow", "canary"])
+def test_D15_rides_that_change_for_both_versions_blame_neither(phase: Phase, longer: float) -> None:
+    """From one look to the next the rides get longer, or shorter, for whoever answers them."""
+    of = state(phase, step=1 if phase == "canary" else 0)
+    parts: list[dict[str, Any]] = []
+    for number in range(12):
+        now = rides(400, seed=number) * (1 + (longer - 1) * number / 11)
+        if phase == "shadow":
+            parts.append({"pairs": (now, 1.02 * now)})
+        else:
+            parts.append({"candidate_answers": 1.02 * now[:100], "control_answers": now[100:]})
+    found = window(of, *parts)
+    told = {name: said(name, found, of).outcome for name in ("mean", "correlation", "distance")
+            if name in {v.gate for v in judge(found, of)}}  # fmt: skip
+    assert Outcome.FAIL not in told.values()
+    assert told["mean"] is Outcome.PASS
 
 
 def test_a_hundred_pairs_are_enough_for_an_identical_model_and_ninety_nine_are_not() -> None:

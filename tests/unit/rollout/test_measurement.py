@@ -270,6 +270,16 @@ def test_when_a_router_comes_goes_or_begins_anew_so_does_the_window(change: obje
     assert looked(bench, 3).counts.candidate == len(bench.routers)
 
 
+def test_a_router_that_begins_anew_while_another_is_silent_begins_the_window_anew() -> None:
+    bench = Bench(CANARY)
+    begin(bench)
+    bench.silent = {"r2"}
+    restart(bench)
+    looked(bench)
+    bench.silent = set()
+    assert looked(bench).counts.total == 0
+
+
 def test_a_router_with_another_table_is_as_silent() -> None:
     bench = Bench(CANARY)
     begin(bench)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from slipway.rollout.moves import Move
 from slipway.rollout.situation import Situation
 from slipway.rollout.state import State
 from slipway.rollout.verdict import Outcome
+from slipway.router.table import parse_table
 
 # 4 is the larger bound: 28,000 states and 150,000 edges, half a minute.
 DISTURBANCES = int(os.environ.get("SLIPWAY_TEST_DISTURBANCES", "3"))
@@ -35,9 +37,22 @@ def test_D1_D18_no_place_and_no_move_breaks_a_rule_and_every_place_comes_to_rest
             f"{DISTURBANCES} disturbances; {search.runs} runs to rest, at most "
             f"{search.longest} ticks"
         )
+    _read_by_the_router(search)
     phases_seen = {w.state.phase for w in search.worlds.values() if w.state}
     assert phases_seen == {"idle", "preparing", "shadow", "canary", "promoted", "aborted"}
     assert len(search.worlds) > 500
+
+
+def _read_by_the_router(search: Search) -> None:
+    """Every table that is ever written is one that the router's own parser takes."""
+    tables = {w.routing.json: w.routing for w in search.worlds.values() if w.routing}
+    for table in tables.values():
+        document = table.whole()
+        parsed = parse_table(json.dumps(document))
+        assert {str(slot): entry.weight for slot, entry in parsed.slots.items()} == {
+            slot: row["weight"] for slot, row in document["slots"].items()
+        }
+    assert len(tables) > 10
 
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -58,6 +73,12 @@ def fills_without_waiting_for_routers(patch: pytest.MonkeyPatch) -> None:
 def takes_every_table_for_loaded(patch: pytest.MonkeyPatch) -> None:
     for module in (decide, situation):
         patch.setattr(module, "acked_by_all", lambda _epoch, _snapshot: True)
+
+
+@mutant
+def takes_silence_for_consent(patch: pytest.MonkeyPatch) -> None:
+    for module in (decide, situation):
+        patch.setattr(module, "acked_by_all", lambda epoch, snap: not plan.behind(epoch, snap))
 
 
 @mutant

@@ -137,7 +137,8 @@ class World(msgspec.Struct, frozen=True):
 class Step:
     """One move and where it leads. A tick has its decision, and what was said and asked in it.
 
-    `cost` counts disturbances: a person writes or asks, pods stop being ready, the controller dies.
+    `cost` counts disturbances: a person writes or asks, pods stop being ready, the controller dies,
+    the router does not answer (`heard` is False).
     """
 
     name: str
@@ -146,6 +147,7 @@ class Step:
     outcome: Outcome | None = None
     request: Verb | None = None
     cost: int = 0
+    heard: bool = True
 
 
 def start() -> World:
@@ -207,11 +209,17 @@ def ticks(world: World, budget: int) -> Iterator[Step]:
                 yield Step(died, cut, decision, outcome, request, asked + 1)
             whole = ended(worlds[-1], decision)
             yield Step(name, whole, decision, outcome, request, asked)
+        if budget:
+            decision = decided(world, outcome, heard=False)
+            whole = ended(applied(world, decision)[-1], decision)
+            yield Step(f"tick {outcome} unheard", whole, decision, outcome, cost=1, heard=False)
 
 
-def decided(world: World, outcome: Outcome, request: Verb | None = None) -> Decision:
+def decided(
+    world: World, outcome: Outcome, request: Verb | None = None, *, heard: bool = True
+) -> Decision:
     """What the shipped function says about this place."""
-    return decide_module.decide(snapshot(world, outcome, request), POLICY)
+    return decide_module.decide(snapshot(world, outcome, request, heard=heard), POLICY)
 
 
 def ended(world: World, decision: Decision) -> World:
@@ -272,7 +280,9 @@ def followed(world: World) -> World:
     return canonical(loads(world)) if world.routing else world
 
 
-def snapshot(world: World, outcome: Outcome, request: Verb | None = None) -> Snapshot:
+def snapshot(
+    world: World, outcome: Outcome, request: Verb | None = None, *, heard: bool = True
+) -> Snapshot:
     """The place as `observe` would see it."""
     wanted = RELEASES[world.desired]
     desired = Desired(wanted.reference, world.desired)
@@ -289,12 +299,16 @@ def snapshot(world: World, outcome: Outcome, request: Verb | None = None) -> Sna
         desired=desired,
         resolution=Resolution(world.desired, release=wanted),
         slots={name: _view(world.slot(name)) for name in SLOTS},
-        routers=(RouterView("router", world.loaded.epoch if world.loaded else 0),),
+        routers=(RouterView("router", _loaded(world) if heard else None),),
         routing=world.routing.whole() if world.routing else None,
         request=Request("now", request) if request else None,
         window=window,
         verdicts=_said(outcome),
     )
+
+
+def _loaded(world: World) -> int:
+    return world.loaded.epoch if world.loaded else 0
 
 
 @cache
