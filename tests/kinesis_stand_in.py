@@ -74,6 +74,7 @@ class StandIn:
             shards = kinesis_backends[ACCOUNT]["us-east-1"].streams[name].shards
             return [
                 {
+                    "Shard": shard.shard_id,
                     "SequenceNumber": str(record.sequence_number),
                     "PartitionKey": record.partition_key,
                     "Data": base64.b64decode(record.data),

@@ -106,7 +106,7 @@ def _entry(number: int, line: bytes) -> Entry:
     except ValueError as error:
         raise InvalidInput(f"line {number} is no JSON") from error
     key = told.get("ride_id") if isinstance(told, Mapping) else None
-    return Entry(str(key or number)[:256], line)
+    return Entry(str(number if key in (None, "") else key)[:256], line)
 
 
 def _tail(source: Stream, position: Position, deadline: float) -> Iterator[bytes]:
