@@ -217,3 +217,9 @@ def lambda_event(*datas: bytes) -> dict[str, Any]:
             for number, data in enumerate(datas)
         ]
     }
+
+
+if __name__ == "__main__":
+    with stand_in() as served:
+        print(served.url, flush=True)
+        threading.Event().wait()

@@ -258,12 +258,16 @@ def test_the_batch_may_reach_what_it_is_told_to_read_and_tell() -> None:
     [
         ("batch-values.yaml", {"slipway-controller", "slipway-batch"}),
         (
+            "stream-values.yaml",
+            {"slipway-controller", "slipway-stream-duration", "slipway-stream-tip"},
+        ),
+        (
             "online-values.yaml",
             {*SLOTS, "slipway-router", "slipway-controller", "slipway-test-smoke"},
         ),
     ],
 )
-def test_R2_batch_alone_and_online_alone_are_values_that_come_with_the_chart(
+def test_R1_R2_each_of_the_modes_alone_are_values_that_come_with_the_chart(
     file: str, names: set[str]
 ) -> None:
     objects = render(None, f"--values={CHART / 'ci' / file}")
@@ -383,9 +387,11 @@ def test_the_namespace_is_written_in_one_place() -> None:
     assert found == ["_names.tpl"]
 
 
-def test_without_the_web_there_is_only_batch_and_controller() -> None:
+def test_without_the_web_there_is_only_batch_stream_and_controller() -> None:
     objects = render({**FULL, "web": {"enabled": False}})
-    assert {name for name, _ in pod_templates(objects)} == {"slipway-controller", "slipway-batch"}
+    streams = {"slipway-stream-duration", "slipway-stream-tip"}
+    others = {"slipway-controller", "slipway-batch"}
+    assert {name for name, _ in pod_templates(objects)} == streams | others
     controller = environment(container_of(objects, "slipway-controller/controller"))
     assert controller["SLIPWAY_WEB"] == "false"
 
@@ -420,6 +426,7 @@ def test_what_a_component_is_given_reaches_its_pods() -> None:
     parts = ("slots", "router", "controller", "batch")
     batch = {**extra, "enabled": True, "input": "s3://a/b", "output": "s3://a/c"}
     values = {**FULL, **dict.fromkeys(parts, extra), "batch": batch,
+              "stream": {**FULL["stream"], **extra},
               "imagePullSecrets": [{"name": "registry"}]}  # fmt: skip
     objects = render(values)
     assert not [o for o in objects if o["kind"] == "ServiceAccount"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.kinesis_stand_in import ride_record
@@ -119,7 +120,7 @@ class Picky:
     def __init__(self, processor: Processor) -> None:
         self.release = processor.release
 
-    def ask(self, records: object) -> list[dict[str, object] | None]:
+    def ask(self, records: Sequence[Record]) -> list[dict[str, Any] | None]:
         return [{"by": "candidate"} if int(each.key) % 2 == 0 else None for each in records]
 
 
@@ -127,7 +128,7 @@ def test_stable_scores_what_the_candidate_leaves_out_and_the_sources_say_so(
     processor: Processor,
 ) -> None:
     bad = Record("s", "99", "99", b"{")
-    scoring = Scoring(processor, Picky(processor), 5000)  # type: ignore[arg-type]
+    scoring = Scoring(processor, Picky(processor), 5000)
     outcomes = scoring.process([*RECORDS, bad])
     assert [each.record for each in outcomes] == [*RECORDS, bad]
     assert isinstance(outcomes[-1], Bad)
