@@ -14,6 +14,7 @@ from typing import Annotated
 
 import structlog
 import typer
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from slipway import logs
 from slipway.cli.cluster_options import Context, Kubeconfig, Local, Name, Namespace, cluster_of
@@ -25,7 +26,7 @@ from slipway.errors import InvalidConfig
 from slipway.metrics import StreamMetrics
 from slipway.models.obtain import obtain
 from slipway.settings import ConsumeSettings, read_settings
-from slipway.status_server import Answer, StatusServer, document
+from slipway.status_server import Answer, Answers, StatusServer, document
 from slipway.stream.consumer import Consumer, Places, Rules
 from slipway.stream.following import Following, candidate_of, processor_of
 from slipway.stream.patience import Patience, Stopped
@@ -137,13 +138,13 @@ def answers(
     scoring: Callable[[], Scoring | None],
     metrics: StreamMetrics,
     settings: ConsumeSettings,
-) -> dict[str, Callable[[], Answer]]:
+) -> Answers:
     """Path -> answer of the consumer's port."""
 
     def why() -> str:
         return consumer.trouble or ("" if scoring() else "no model is promoted and loaded yet")
 
-    def status() -> Answer:
+    def status(_query: str) -> Answer:
         now = scoring()
         return document(
             200,
@@ -161,14 +162,18 @@ def answers(
             },
         )
 
-    def lives() -> Answer:
+    def ready(_query: str) -> Answer:
+        told = why()
+        return document(503 if told else 200, {"ready": not told, "why": told})
+
+    def lives(_query: str) -> Answer:
         hung = time.monotonic() - consumer.seen > HUNG
         return document(503 if hung else 200, {"alive": not hung})
 
     return {
         "/status": status,
-        "/metrics": lambda: (200, "text/plain; version=0.0.4; charset=utf-8", metrics.expose()),
-        "/readyz": lambda: document(503 if why() else 200, {"ready": not why(), "why": why()}),
+        "/metrics": lambda _query: (200, CONTENT_TYPE_LATEST, metrics.expose()),
+        "/readyz": ready,
         "/livez": lives,
     }
 

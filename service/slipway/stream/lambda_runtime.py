@@ -8,20 +8,22 @@ address at which Lambda's own emulator does.
 from __future__ import annotations
 
 import http.client
+import socketserver
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import msgspec
 import structlog
 
-from slipway.errors import SlipwayError, Unavailable
-from slipway.status_server import JSON, AdminHandler, AdminPort
+from slipway.errors import InvalidConfig, SlipwayError, Unavailable
+from slipway.status_server import JSON
 
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 _RUNTIME = "/2018-06-01/runtime"
 # Lambda's own limit of an event.
 MAX_EVENT = 6 << 20
-PLACES = 32
 
 Handle = Callable[[Any, Any], Any]
 
@@ -89,25 +91,63 @@ class Runtime:
         return answer.headers, content
 
 
-class LocalFront(AdminPort):
-    """Answers INVOCATIONS with a handler; one call at a time, as Lambda does."""
+class LocalFront(HTTPServer):
+    """Answers INVOCATIONS with a handler; one call at a time, as Lambda does.
+
+    For a person's own machine: there is no limit of connections. Raises InvalidConfig when it
+    cannot listen.
+    """
 
     def __init__(self, host: str, port: int, handle: Handle) -> None:
         self.handle = handle
-        super().__init__(host, port, _Handler, "SLIPWAY_LAMBDA_PORT", PLACES)
+        try:
+            super().__init__((host, port), _Handler)
+        except OSError as error:
+            raise InvalidConfig(
+                f"SLIPWAY_LAMBDA_PORT: cannot listen on port {port}: {error.strerror}"
+            ) from error
+        self._thread = threading.Thread(target=self.serve_forever, name="lambda", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.server_address[1])
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.shutdown()
+        self.server_close()
+
+    def server_bind(self) -> None:
+        """Bind without HTTPServer's look-up of the host's name, which may take seconds."""
+        socketserver.TCPServer.server_bind(self)
 
 
-class _Handler(AdminHandler):
+class _Handler(BaseHTTPRequestHandler):
     timeout = 30.0
     server: LocalFront
 
-    def do_POST(self) -> None:  # noqa: N802 - the name is the base class's
+    def do_POST(self) -> None:
         size = self.headers.get("Content-Length") or ""
         if self.path.partition("?")[0] != INVOCATIONS:
-            self.reply(404, JSON, failure("NotFound", f"POST is answered at {INVOCATIONS}"))
+            self._reply(404, failure("NotFound", f"POST is answered at {INVOCATIONS}"))
         elif not size.isdigit() or int(size) > MAX_EVENT:
             told = f"send a Content-Length of at most {MAX_EVENT} bytes"
-            self.reply(413, JSON, failure("TooLarge", told))
+            self._reply(413, failure("TooLarge", told))
         else:
             # As under Lambda's emulator, an error of the function is no error of the call.
-            self.reply(200, JSON, called(self.server.handle, self.rfile.read(int(size)))[1])
+            self._reply(200, called(self.server.handle, self.rfile.read(int(size)))[1])
+
+    def log_message(self, *_: Any) -> None:
+        """The handler's own log lines are enough."""
+
+    def _reply(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", JSON)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
