@@ -27,15 +27,12 @@ from slipway.metrics import StreamMetrics
 from slipway.models.obtain import obtain
 from slipway.settings import ConsumeSettings, read_settings
 from slipway.status_server import Answer, Answers, StatusServer, document
-from slipway.stream.consumer import Consumer, Places, Rules
+from slipway.stream.consumer import HUNG, Consumer, Places, Rules
 from slipway.stream.following import Following, candidate_of, processor_of
 from slipway.stream.patience import Patience, Stopped
 from slipway.stream.processor import Processor
 from slipway.stream.scoring import Scoring
 from slipway.stream.sink import Letters, letters_to_store, letters_to_stream
-
-# Seconds without a sign of the loop after which the process counts as hung.
-HUNG = 120.0
 
 log = structlog.get_logger(__name__)
 

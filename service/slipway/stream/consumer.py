@@ -8,6 +8,7 @@ next one puts the same events again, with the same ids.
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ from slipway.stream.sink import Letters, put_all
 
 log = structlog.get_logger(__name__)
 
+# Seconds without a sign of the loop after which the process counts as hung.
+HUNG = 120.0
 # What may mend: the shard is read again after a pause.
 _MENDS = (Unavailable, InputDataMissing)
 
@@ -95,11 +98,14 @@ class Consumer:
         self._living = Living(rules.silent_seconds)
         self._shards: dict[str, Shard] = {}
         self._made = ""
-        self._beat, self._beaten, self._shared = 0, float("-inf"), float("-inf")
+        self._beat, self._shared = 0, float("-inf")
 
     def run(self) -> None:
         """Until the patience's `stop` is set; then the shards are given back."""
         stop = self._patience.stop
+        gone = threading.Event()
+        beating = threading.Thread(target=self._go_on_beating, args=(gone,), daemon=True)
+        beating.start()
         try:
             while not stop.is_set():
                 if not self.turn():
@@ -107,13 +113,13 @@ class Consumer:
         except Stopped as stopped:
             log.warning("stopped in the middle of a batch; it comes again", why=str(stopped))
         finally:
+            gone.set()
+            beating.join()
             self.leave()
 
     def turn(self) -> bool:
         """Look after the leases if it is time, then read each shard once; whether one had more."""
-        self.seen = time.monotonic()
-        if self._beat:
-            self.alive()
+        self.alive()
         if time.monotonic() - self._shared >= self._rules.silent_seconds / 3:
             self.share()
         scoring = self._scoring()
@@ -130,15 +136,8 @@ class Consumer:
         return any(more)
 
     def alive(self) -> None:
-        """Show the others that this consumer lives, if it is time; never raises."""
-        now = self.seen = time.monotonic()
-        if now - self._beaten < self._rules.silent_seconds / 5:
-            return
-        try:
-            self._show()
-        except SlipwayError as error:
-            # The others will take its shards, and the epochs see to it that it then stops.
-            log.debug("could not beat", why=error.message)
+        """Note that the loop goes on."""
+        self.seen = time.monotonic()
 
     def share(self) -> None:
         """Give back what is above this consumer's share, take what is free below it."""
@@ -189,10 +188,22 @@ class Consumer:
                 self._checkpoints.leave(worker.name)
 
     def _show(self) -> None:
-        now = time.monotonic()
         self._beat += 1
         self._checkpoints.beat(self.me, self._beat)
-        self._beaten = now
+
+    def _go_on_beating(self, gone: threading.Event) -> None:
+        """On a thread of its own: a batch may take a model longer than silence is borne.
+
+        A loop that hangs is not covered up for.
+        """
+        while not gone.wait(self._rules.silent_seconds / 5):
+            if not self._beat or time.monotonic() - self.seen > HUNG:
+                continue
+            try:
+                self._show()
+            except SlipwayError as error:
+                # The others will take its shards, and the epochs see to it that it then stops.
+                log.debug("could not beat", why=error.message)
 
     def _check_that_it_is_the_same(self) -> None:
         made = self._source.made()

@@ -31,8 +31,8 @@ class Stopped(Exception):
 class Patience:
     """Waits between tries: twice as long each time, up to 5 s, never past `stop`.
 
-    `alive` is called before each try, so that whoever watches sees a process that waits, not one
-    that hangs; `again` with the error's reason for each try that failed.
+    `alive` is called before each try, so that whoever watches sees a loop that waits, not one that
+    hangs; `again` with the error's reason for each try that failed.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.kinesis_stand_in import Fault, StandIn, ride_record
@@ -260,3 +261,37 @@ def test_a_deleted_stream_is_waited_for_and_a_new_one_is_not_taken_for_it(place:
     place.kinesis.make("ride_events")
     with pytest.raises(InvalidConfig, match="was made anew"):
         consumer.share()
+
+
+def test_a_batch_that_takes_longer_than_silence_is_borne_stays_with_its_consumer(
+    place: Place,
+) -> None:
+    """Else two consumers would take a slow model's shards from each other for ever."""
+    place.send(range(40))
+    scoring = Scoring(place.processor)
+    begun = threading.Event()
+
+    class Slow:
+        stable = place.processor
+        trial = None
+
+        def process(self, records: Any) -> Any:
+            begun.set()
+            time.sleep(3 * RULES.silent_seconds)
+            return scoring.process(records)
+
+    slow = place.consumer("a")
+    slow._scoring = Slow  # type: ignore[assignment]
+    thread = threading.Thread(target=slow.run)
+    thread.start()
+    assert begun.wait(10)
+    other = place.consumer("b")
+    deadline = time.monotonic() + 2.5 * RULES.silent_seconds
+    while time.monotonic() < deadline:
+        other.share()
+        time.sleep(0.05)
+    assert other.held == {}
+    turns(other, lambda: len(place.rides()) == 40)
+    place.stop.set()
+    thread.join(20)
+    assert len(place.kinesis.records("ride_predictions")) == 40
