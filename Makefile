@@ -110,6 +110,7 @@ load: .venv/.installed ## Two minutes of load, judged by loadtest/limits.toml (L
 bench: env nginx ## Measure what has a goal as a time or a ratio, in one run (minutes; BENCH='--backfill 300000').
 	@$(BIN)/python -m loadtest.bench
 	$(BIN)/python -m loadtest.bench.batch --report reports/batch.json $(BENCH)
+	$(BIN)/python -m loadtest.bench.stream
 
 .PHONY: lock
 lock: .venv/.made ## Resolve the lock files anew (needs uv: pip install uv).

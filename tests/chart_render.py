@@ -104,6 +104,14 @@ FULL: Mapping[str, Any] = {
         "artifactPrefixes": ["s3://mlflow/"],
     },
     "batch": {"enabled": True, "input": "s3://rides/in", "output": "s3://rides/out"},
+    "stream": {
+        "enabled": True,
+        "kinesisEndpoint": "http://kinesis:4566",
+        "consumers": [
+            {"name": "duration", "output": "durations", "deadLetters": "s3://rides/dead"},
+            {"name": "tip", "model": "models:/ride-tip@champion", "output": "tips", "replicas": 2},
+        ],
+    },
     "cache": {"persistence": {"enabled": True}},
     "operator": {"subjects": [{"kind": "Group", "name": "people",
                                "apiGroup": "rbac.authorization.k8s.io"}]},

@@ -25,7 +25,9 @@ from slipway.rollout.status import ControllerStatus
 from slipway.rollout.wishes import _Control
 from slipway.router.table import Table
 from slipway.settings import (
+    ConsumeSettings,
     ControllerSettings,
+    LambdaSettings,
     ModelSettings,
     RouterSettings,
     ScoreSettings,
@@ -42,6 +44,8 @@ KINDS: dict[str, type[BaseSettings]] = {
     "score": ScoreSettings,
     "controller": ControllerSettings,
     "router": RouterSettings,
+    "consume": ConsumeSettings,
+    "lambda": LambdaSettings,
 }
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 

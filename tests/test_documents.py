@@ -89,13 +89,20 @@ def test_the_contract_names_every_metric() -> None:
         metrics.ROLLOUT_WEIGHT,
         metrics.ROLLOUT_PHASE,
         metrics.DECISIONS,
+        metrics.STREAM_RECORDS,
+        metrics.STREAM_BAD,
+        metrics.STREAM_RETRIES,
+        metrics.STREAM_BEHIND,
+        metrics.STREAM_AGE,
+        metrics.STREAM_SHARDS,
+        metrics.STREAM_INFO,
     ):
         assert name in contract
 
 
 def test_metric_names_are_spelt_in_one_module_only() -> None:
     pod = "requests|request_seconds|prediction|release_info|in_flight"
-    spelt = re.compile(f'"slipway_({pod}|router_|rollout_|gate_|decisions)')
+    spelt = re.compile(f'"slipway_({pod}|router_|rollout_|gate_|decisions|stream_)')
     homes = [
         path.name
         for path in (ROOT / "service").rglob("*.py")

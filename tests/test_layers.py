@@ -18,10 +18,11 @@ TOP = {"buckets", "errors", "settings", "logs", "metrics", "status_server"}
 ALLOWED = {
     "cli": TOP
     | {"batch", "clients", "cluster", "examples", "models", "rollout", "router", "scoring"}
-    | {"usecases", "web"},
+    | {"stream", "usecases", "web"},
     "examples": TOP | {"batch", "clients", "models", "scoring", "usecases"},
     "web": TOP | {"clients", "cluster", "models", "scoring", "usecases"},
     "batch": TOP | {"clients", "cluster", "models", "scoring", "usecases"},
+    "stream": TOP | {"clients", "cluster", "models", "scoring", "usecases"},
     "router": TOP | {"clients", "cluster", "models", "scoring", "usecases"},
     # Of the router only its table: the controller writes what the agent reads.
     "rollout": TOP | {"clients", "cluster", "models", "router", "scoring", "usecases"},
@@ -56,6 +57,10 @@ PURE = [
     "cluster/lease.py",
     "cluster/protocol.py",
     "cluster/workloads.py",
+    "clients/streams.py",
+    "stream/processor.py",
+    "stream/scoring.py",
+    "stream/shares.py",
     "buckets.py",
     *(
         f"rollout/{name}.py"

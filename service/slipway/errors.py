@@ -27,7 +27,9 @@ something to do, and never quotes a user's data or a secret.
      ├─ RequestRefused           the controller will not do what was asked for
      ├─ Conflict                 a document was changed by somebody else meanwhile
      └─ Unavailable              something outside does not answer; trying again may help
-         └─ AccessDenied         ... it answers, and refuses our credentials
+         ├─ AccessDenied         ... it answers, and refuses our credentials
+         ├─ Throttled            ... it answers, and wants to be asked less often
+         └─ IteratorExpired      ... the place in a stream that was asked for has timed out
 """
 
 from __future__ import annotations
@@ -185,3 +187,15 @@ class AccessDenied(Unavailable):
     """A server or store answers and refuses our credentials."""
 
     reason = "AccessDenied"
+
+
+class Throttled(Unavailable):
+    """A server answers and wants to be asked less often."""
+
+    reason = "Throttled"
+
+
+class IteratorExpired(Unavailable):
+    """A shard iterator has timed out; ask for a new one where the last checkpoint is."""
+
+    reason = "IteratorExpired"

@@ -68,6 +68,14 @@ BATCH_FIGURES = {
     )
 }
 
+STREAM_RECORDS = "slipway_stream_records"
+STREAM_BAD = "slipway_stream_bad_records"
+STREAM_RETRIES = "slipway_stream_retries"
+STREAM_BEHIND = "slipway_stream_behind_seconds"
+STREAM_AGE = "slipway_stream_age_seconds"
+STREAM_SHARDS = "slipway_stream_shards"
+STREAM_INFO = "slipway_stream_release_info"
+
 # For a release without a reference sample: 1, 2, 5 to 5,000.
 DEFAULT_PREDICTION_BUCKETS = tuple(digit * 10.0**power for power in range(4) for digit in (1, 2, 5))
 
@@ -363,3 +371,77 @@ class BatchMetrics:
         """Put them into a Pushgateway; what an earlier run left there under other names stays."""
         group = {"taxi_type": self._taxi}
         pushadd_to_gateway(gateway, "slipway-batch", self.registry, group, timeout=5)
+
+
+class StreamMetrics:
+    """What one consumer does; its sources are stable, candidate and fallback."""
+
+    def __init__(self, application: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._application = application
+        self._records = Counter(
+            STREAM_RECORDS,
+            "Records whose events were put.",
+            ("application", "release", "source"),
+            registry=self._registry,
+        )
+        self._bad = Counter(
+            STREAM_BAD,
+            "Records that cannot be scored.",
+            ("application", "reason"),
+            registry=self._registry,
+        )
+        self._retries = Counter(
+            STREAM_RETRIES,
+            "Tries that failed and are repeated.",
+            ("application", "reason"),
+            registry=self._registry,
+        )
+        self._behind = self._gauge(STREAM_BEHIND, "Seconds behind the newest record, at most.")
+        self._age = self._gauge(STREAM_AGE, "Age of the last record when its event was put.")
+        self._shards = self._gauge(STREAM_SHARDS, "Shards that this consumer reads.")
+        self._info: tuple[str, str] | None = None
+        self._release = Gauge(
+            STREAM_INFO,
+            "1 for the release that scores as stable.",
+            ("application", "release", "run_id"),
+            registry=self._registry,
+        )
+        ProcessCollector(registry=self._registry)
+
+    def scored(self, release: str, source: str, count: int) -> None:
+        """Count events that were put."""
+        self._records.labels(self._application, release, source).inc(count)
+
+    def bad(self, reason: str) -> None:
+        """Count a record that was put aside."""
+        self._bad.labels(self._application, reason).inc()
+
+    def again(self, reason: str) -> None:
+        """Count a try that failed."""
+        self._retries.labels(self._application, reason).inc()
+
+    def stands(self, behind: float, shards: int) -> None:
+        """Where the consumer is: seconds behind, and how many shards it has."""
+        self._behind.set(behind)
+        self._shards.set(shards)
+
+    def aged(self, seconds: float) -> None:
+        """How old the last record was when its event was put."""
+        self._age.set(seconds)
+
+    def scores_with(self, release: str, run_id: str) -> None:
+        """Set the release in force; the one before is shown no more."""
+        if self._info != (release, run_id):
+            self._release.clear()
+            self._release.labels(self._application, release, run_id).set(1)
+            self._info = (release, run_id)
+
+    def expose(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def _gauge(self, name: str, told: str) -> Gauge:
+        gauge = Gauge(name, told, ("application",), registry=self._registry)
+        return gauge.labels(self._application)

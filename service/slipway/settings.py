@@ -22,6 +22,7 @@ _FROZEN = SettingsConfigDict(
 )
 
 
+_STREAM = r"^[A-Za-z0-9._-]{1,128}$"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -195,6 +196,76 @@ class ScoreSettings(ModelSettings):
 
 class BackfillSettings(ClusterSettings, ScoreSettings):
     """`slipway backfill`."""
+
+
+class StreamSettings(BaseSettings):
+    """Where rides come from and where events go."""
+
+    model_config = _FROZEN
+
+    stream_name: str = Field("ride_events", pattern=_STREAM)
+    """The stream of rides."""
+    output_stream: str = Field(
+        "ride_predictions",
+        pattern=_STREAM,
+        validation_alias=AliasChoices("PREDICTIONS_STREAM_NAME"),
+    )
+    """The stream that the events are put on."""
+    kinesis_endpoint: str = Field(
+        "", validation_alias=AliasChoices("KINESIS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KINESIS")
+    )
+    """The address of a Kinesis of your own; empty means AWS."""
+    dead_letters: str = ""
+    """Where bad records go: a stream or s3://bucket/prefix; empty: only into the log."""
+    max_record_bytes: int = Field(1 << 16, ge=64, le=10 << 20)
+    """Bytes in one record; a larger one is a bad one."""
+    tries: int = Field(3, ge=1, le=100)
+    """How often a ride is tried at which the model fails, before it is a bad record."""
+
+
+class ConsumeSettings(ClusterSettings, StreamSettings, ModelSettings):
+    """`slipway consume`."""
+
+    application: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,128}$")
+    """The consumer's name, by which its checkpoints go; replicas of one name share the shards."""
+    checkpoint_table: str = Field("slipway-checkpoints", pattern=r"^[A-Za-z0-9._-]{3,255}$")
+    """The DynamoDB table of the checkpoints; it is made where there is none."""
+    dynamodb_endpoint: str = Field(
+        "",
+        validation_alias=AliasChoices("SLIPWAY_DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL_DYNAMODB"),
+    )
+    """The address of a DynamoDB of your own; empty means KINESIS_ENDPOINT_URL's, else AWS."""
+    start_at: Literal["oldest", "newest"] = "oldest"
+    """Where an application begins that has no checkpoint."""
+    batch_records: int = Field(1000, ge=1, le=10_000)
+    """Records that are read, scored and put at once."""
+    poll_seconds: float = Field(0.25, ge=0.01, le=60)
+    """Seconds between two reads of a shard that has no more; Kinesis allows five a second."""
+    silent_seconds: float = Field(15.0, ge=1, le=600)
+    """Seconds after which a replica that is silent has lost its shards to the others."""
+    follow_seconds: float = Field(2.0, ge=0.05, le=60)
+    """Seconds between two looks at what is promoted."""
+    consume_host: str = "0.0.0.0"  # noqa: S104 - as above
+    """The address to listen on."""
+    consume_port: int = Field(9695, ge=-1, le=65535)
+    """The port of /metrics, /livez, /readyz and /status; -1 for none."""
+    pod: str = ""
+    """The pod's name, as the Lease and /sample tell it; empty means the host's name."""
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    """The least important level that is logged."""
+
+
+class LambdaSettings(StreamSettings, ModelSettings):
+    """`slipway lambda`."""
+
+    test_run: bool = Field(default=False, validation_alias=AliasChoices("TEST_RUN"))
+    """Put nothing on the output stream."""
+    partial_responses: bool = False
+    """Name bad records in the answer, for an event source with ReportBatchItemFailures."""
+    lambda_host: str = "127.0.0.1"
+    """The address to listen on."""
+    lambda_port: int = Field(8080, ge=0, le=65535)
+    """The port of /2015-03-31/functions/function/invocations where Lambda itself is not there."""
 
 
 class RouterSettings(ClusterSettings):

@@ -40,7 +40,7 @@ def granted(role: Object) -> set[tuple[str, str, str]]:
 
 def test_all_rules_are_within_what_an_editor_may_grant(full: list[Object]) -> None:
     roles = [found for found in full if found["kind"] == "Role"]
-    assert len(roles) == 3
+    assert len(roles) == 4
     for role in roles:
         for rule in role["rules"]:
             for group in rule["apiGroups"]:
@@ -69,6 +69,22 @@ def test_the_router_only_reads(full: list[Object]) -> None:
         ("deployments", "slipway-green", "get"),
         ("pods", "*", "list"),
     }
+
+
+def test_a_consumer_may_read_what_is_promoted_and_nothing_else(full: list[Object]) -> None:
+    rights = granted(named(full, "Role", "slipway-stream"))
+    assert rights == {("configmaps", "slipway-state", "get")}
+
+
+def test_F6_a_consumer_reaches_kinesis_and_the_store_and_is_asked_for_metrics_alone(
+    full: list[Object],
+) -> None:
+    policy = named(full, "NetworkPolicy", "slipway-stream")["spec"]
+    (admin,) = policy["ingress"]
+    assert (ports(admin), components(admin["from"])) == ({9695}, {"prometheus"})
+    assert [ports(rule) for rule in policy["egress"]] == [{53}, {443, 6443}, {5000, 7070}, {4566}]
+    without = render({**FULL, "networkPolicy": {"metricsFrom": []}})
+    assert named(without, "NetworkPolicy", "slipway-stream")["spec"]["ingress"] == []
 
 
 def test_the_controller_cannot_write_what_people_write(full: list[Object]) -> None:
@@ -122,7 +138,7 @@ def test_F6_every_pod_but_the_tests_has_a_network_policy(full: list[Object]) -> 
         for o in full
         if o["kind"] == "NetworkPolicy"
     }
-    assert covered == {"slot", "router", "controller", "batch"}
+    assert covered == {"slot", "router", "controller", "batch", "stream"}
     for policy in (found for found in full if found["kind"] == "NetworkPolicy"):
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
 

@@ -31,6 +31,24 @@ STORE = {"store": {"ambientCredentials": True}}
         ({**STORE, "batch": {"enabled": True, "input": "s3://a/b"}}, "batch.output names no"),
         ({**STORE, "batch": {"enabled": True, "output": "s3://"}}, "batch.output names no bucket"),
         ({"web": {"enabled": False}}, "set one of them to true"),
+        ({**STORE, "stream": {"enabled": True}}, "stream.consumers is empty: name one"),
+        ({"stream": {"enabled": True, "consumers": [{"name": "a"}]}}, "set store.existingSecret"),
+        (
+            {**STORE, "stream": {"enabled": True, "consumers": [{"name": "a"}, {"name": "a"}]}},
+            "two are called \"a\"",
+        ),
+        (
+            {**STORE, "stream": {"enabled": True, "consumers": [{"name": "a", "model": "/m"}]}},
+            "the model \"/m\" of a is no reference",
+        ),
+        (
+            {
+                **STORE,
+                "fullnameOverride": "a" * 46,
+                "stream": {"enabled": True, "consumers": [{"name": "of-ten-abc"}]},
+            },
+            "the name \"of-ten-abc\" is too long",
+        ),
         ({"rollout": {"steps": [5, 150]}}, "the weight 150 is out of range"),
         ({"rollout": {"steps": [0]}}, "the weight 0 is out of range"),
         ({"rollout": {"steps": [100]}}, "100 is the promotion itself"),
@@ -64,6 +82,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         {"rollout": {"steps": [0.01, 0.29, 33.33, 99.99]}},
         {"rollout": {"steps": []}},
         {"fullnameOverride": "a" * 46},
+        {
+            **STORE,
+            "web": {"enabled": False},
+            "stream": {"enabled": True, "consumers": [{"name": "a"}]},
+        },
     ],
 )
 def test_values_that_can_work_are_taken(values: dict[str, Any]) -> None:

@@ -98,6 +98,8 @@ def test_the_schema_is_closed_wherever_it_names_keys() -> None:
         ({"rollout": {"gates": {"latency": {"limits": 1.5}}}}, "'limits' not allowed"),
         ({"router": {"replicas": 0}}, "/router/replicas"),
         ({"slots": {"logLevel": "loud"}}, "/slots/logLevel"),
+        ({"stream": {"consumers": [{"name": "a", "modle": "b"}]}}, "'modle' not allowed"),
+        ({"stream": {"consumers": [{"model": "b"}]}}, "missing property 'name'"),
         ({"rollout": {"preset": "brave"}}, "/rollout/preset"),
     ],
 )
@@ -120,7 +122,7 @@ def test_there_are_value_files_to_try() -> None:
 # without a preset the policy's reader takes the same one.
 OWN_DEFAULT = {
     "podSecurityContext", "securityContext", "networkPolicy.metricsFrom", "rollout.preset",
-    *(f"{part}.resources" for part in ("slots", "router", "controller", "batch", "test")),
+    *(f"{part}.resources" for part in ("slots", "router", "controller", "batch", "stream", "test")),
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from tests.chart_render import (
 
 from slipway import settings
 from slipway.settings import (
+    ConsumeSettings,
     ControllerSettings,
     ModelSettings,
     ScoreSettings,
@@ -37,6 +38,7 @@ READERS: dict[str, list[type[BaseSettings]]] = {
     "serve": [ServeSettings],
     "score": [ScoreSettings],
     "controller": [ControllerSettings],
+    "consume": [ConsumeSettings],
 }
 
 
@@ -141,11 +143,11 @@ def test_every_container_asks_for_little_and_is_bounded(full: list[Object]) -> N
         assert "memory" in resources["limits"], path
 
 
-def test_only_controller_and_router_have_a_token(full: list[Object]) -> None:
+def test_only_who_asks_the_api_server_has_a_token(full: list[Object]) -> None:
     with_token = {
         name for name, pod in pod_templates(full) if pod["spec"]["automountServiceAccountToken"]
     }
-    assert with_token == {"slipway-controller", "slipway-router"}
+    assert with_token == {"slipway-controller", "slipway-router", "slipway-stream-duration"}
     accounts = {o["metadata"]["name"] for o in full if o["kind"] == "ServiceAccount"}
     assert {pod["spec"]["serviceAccountName"] for _, pod in pod_templates(full)} <= accounts
 
@@ -189,10 +191,13 @@ def test_a_slot_without_a_release_is_idle_and_one_with_it_goes_by_the_lock(
 
 
 def test_who_loads_models_cannot_write_the_cache(full: list[Object]) -> None:
+    """But for a consumer: what is promoted while it runs, it fetches by itself."""
     for path, container in containers(full):
         for mount in container["volumeMounts"]:
             if mount["name"] == "cache":
-                assert mount.get("readOnly", False) is not path.endswith("/fetch"), path
+                assert mount.get("readOnly", False) is not path.endswith(("/fetch", "/consume")), (
+                    path
+                )
 
 
 def test_the_batch_scores_with_what_is_promoted(full: list[Object]) -> None:
@@ -253,16 +258,49 @@ def test_the_batch_may_reach_what_it_is_told_to_read_and_tell() -> None:
     [
         ("batch-values.yaml", {"slipway-controller", "slipway-batch"}),
         (
+            "stream-values.yaml",
+            {"slipway-controller", "slipway-stream-duration", "slipway-stream-tip"},
+        ),
+        (
             "online-values.yaml",
             {*SLOTS, "slipway-router", "slipway-controller", "slipway-test-smoke"},
         ),
     ],
 )
-def test_R2_batch_alone_and_online_alone_are_values_that_come_with_the_chart(
+def test_R1_R2_each_of_the_modes_alone_are_values_that_come_with_the_chart(
     file: str, names: set[str]
 ) -> None:
     objects = render(None, f"--values={CHART / 'ci' / file}")
     assert {name for name, _ in pod_templates(objects)} == names
+
+
+def test_R1_R5_each_consumer_is_a_deployment_with_checkpoints_of_its_own(
+    full: list[Object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for name in ("duration", "tip"):
+        with monkeypatch.context() as context:
+            container = container_of(full, f"slipway-stream-{name}/consume")
+            for variable, value in environment(container).items():
+                if value is not None:
+                    context.setenv(variable, value)
+            found[name] = read_settings(ConsumeSettings)
+    duration, tip = found["duration"], found["tip"]
+    assert (duration.application, tip.application) == ("slipway-duration", "slipway-tip")
+    assert (duration.reference, tip.reference) == ("", "models:/ride-tip@champion")
+    assert (duration.release_file, tip.release_file) == (None, None)
+    assert (duration.output_stream, tip.output_stream) == ("durations", "tips")
+    assert (duration.dead_letters, tip.dead_letters) == ("s3://rides/dead", "")
+    assert duration.kinesis_endpoint == tip.kinesis_endpoint == "http://kinesis:4566"
+    assert named(full, "Deployment", "slipway-stream-tip")["spec"]["replicas"] == 2
+
+
+def test_a_consumer_of_a_run_id_names_it_as_one() -> None:
+    stream = {"enabled": True, "consumers": [{"name": "a", "model": "a" * 32}]}
+    objects = render({**FULL, "stream": stream})
+    given = environment(container_of(objects, "slipway-stream-a/consume"))
+    assert given["MODEL_RUN_ID"] == "a" * 32
+    assert "MODEL_URI" not in given
 
 
 @pytest.mark.parametrize("grace", [0, 20, 90])
@@ -349,9 +387,11 @@ def test_the_namespace_is_written_in_one_place() -> None:
     assert found == ["_names.tpl"]
 
 
-def test_without_the_web_there_is_only_batch_and_controller() -> None:
+def test_without_the_web_there_is_only_batch_stream_and_controller() -> None:
     objects = render({**FULL, "web": {"enabled": False}})
-    assert {name for name, _ in pod_templates(objects)} == {"slipway-controller", "slipway-batch"}
+    streams = {"slipway-stream-duration", "slipway-stream-tip"}
+    others = {"slipway-controller", "slipway-batch"}
+    assert {name for name, _ in pod_templates(objects)} == streams | others
     controller = environment(container_of(objects, "slipway-controller/controller"))
     assert controller["SLIPWAY_WEB"] == "false"
 
@@ -386,6 +426,7 @@ def test_what_a_component_is_given_reaches_its_pods() -> None:
     parts = ("slots", "router", "controller", "batch")
     batch = {**extra, "enabled": True, "input": "s3://a/b", "output": "s3://a/c"}
     values = {**FULL, **dict.fromkeys(parts, extra), "batch": batch,
+              "stream": {**FULL["stream"], **extra},
               "imagePullSecrets": [{"name": "registry"}]}  # fmt: skip
     objects = render(values)
     assert not [o for o in objects if o["kind"] == "ServiceAccount"]
@@ -431,6 +472,7 @@ def test_metrics_are_found_by_the_pods_annotations(full: list[Object]) -> None:
         if "prometheus.io/scrape" in pod["metadata"].get("annotations", {})
     }
     assert ports == {
+        "slipway-stream-duration": "9695", "slipway-stream-tip": "9695",
         "slipway-blue": "9697", "slipway-green": "9697",
         "slipway-router": "9698", "slipway-controller": "9699",
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,11 @@ from tests.artifacts import ride_pipeline, save_ride_model
 from tests.conftest import REAL_RIDES
 from tests.service_process import SLIPWAY, ServiceProcess, post, serving
 
+from slipway.clients.streams import Record
 from slipway.examples.synthetic import Recipe, make_month
+from slipway.models.obtain import obtain
+from slipway.settings import ModelSettings, read_settings
+from slipway.stream.processor import Processor, Scored
 from slipway.usecases.rides import MAX_DISTANCE, pair_key, ride_features
 
 RIDES = 1_000
@@ -128,6 +133,21 @@ def test_R47_invocations_in_all_of_mlflows_forms(
     }
     _, document, _ = post(f"{service.url}/invocations", {form: body.get(form, rows)})
     assert document["predictions"] == native
+
+
+def test_R47_the_streams_processor(
+    model: Path, rows: list[dict[str, Any]], native: list[float]
+) -> None:
+    loaded = obtain(read_settings(ModelSettings, location=str(model)))
+    assert loaded
+    processor = Processor(loaded.scorer, loaded.release, "ride_events")
+    records = [
+        Record("s", str(number), "", json.dumps({"ride": row, "ride_id": number}).encode())
+        for number, row in enumerate(rows)
+    ]
+    scored = [each for each in processor.process(records) if isinstance(each, Scored)]
+    events = [json.loads(each.entry.data) for each in scored]
+    assert [each["prediction"]["ride_duration"] for each in events] == native
 
 
 @pytest.mark.parametrize("ids", ["whole numbers", "a column with missing ids"])

@@ -50,11 +50,16 @@
 {{- end }}
 {{- end -}}
 
-{{/* Who may load what, and where it comes from: slots and batch. */}}
+{{/* The release lock in a file, and how it is loaded: slots and batch. */}}
 {{- define "slipway.modelEnv" -}}
-{{- $model := .Values.model | default dict -}}
 - name: SLIPWAY_RELEASE_FILE
   value: /etc/slipway/release/release.json
+{{ include "slipway.loadEnv" . }}
+{{- end -}}
+
+{{/* Who may load what, and where it comes from: slots, batch and stream. */}}
+{{- define "slipway.loadEnv" -}}
+{{- $model := .Values.model | default dict -}}
 - name: SLIPWAY_CACHE_DIR
   value: /var/cache/slipway/models
 - name: SLIPWAY_ALLOW_PICKLE

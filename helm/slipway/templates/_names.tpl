@@ -34,6 +34,12 @@ app.kubernetes.io/component: {{ last . }}
 slipway.io/slot: {{ last . }}
 {{- end -}}
 
+{{/* (list $ "tip") -> the labels that find one consumer's pods. */}}
+{{- define "slipway.consumerSelector" -}}
+{{ include "slipway.selector" (list (first .) "stream") }}
+slipway.io/consumer: {{ last . }}
+{{- end -}}
+
 {{- define "slipway.labels" -}}
 {{- $root := first . -}}
 {{ include "slipway.selector" . }}

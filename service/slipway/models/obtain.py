@@ -48,6 +48,11 @@ def obtain(settings: ModelSettings) -> Loaded | None:
     release = release_of(settings)
     if release is None:
         return None
+    return obtain_release(settings, release)
+
+
+def obtain_release(settings: ModelSettings, release: Release) -> Loaded:
+    """The model of a release lock, whatever reference the settings name."""
     artifact = fetch(settings, release)
     policy = LoadingPolicy(
         settings.allow_pickle, settings.allow_unsigned, settings.allow_version_mismatch

@@ -38,6 +38,8 @@ TABLE: dict[type[errors.SlipwayError], tuple[int, str, int]] = {
     errors.Conflict: (500, "Internal error", 75),
     errors.Unavailable: (503, "A service behind this one is not available", 75),
     errors.AccessDenied: (503, "A service behind this one is not available", 1),
+    errors.Throttled: (503, "A service behind this one is not available", 75),
+    errors.IteratorExpired: (503, "A service behind this one is not available", 75),
 }
 
 

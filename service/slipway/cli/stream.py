@@ -1,0 +1,154 @@
+"""`slipway stream send | read | lag`: a stream at a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from slipway.clients.checkpoints import DynamoCheckpoints, Lease
+from slipway.clients.kinesis import KinesisStream, aws_client
+from slipway.clients.streams import Entry, Position, Shard, Stream
+from slipway.errors import InvalidInput, IteratorExpired, TimedOut
+from slipway.settings import ConsumeSettings, read_settings
+from slipway.stream.shares import is_read_out
+from slipway.stream.sink import chunks
+
+app = typer.Typer(help="Send rides to a stream, read events from one, see how far consumers are.")
+
+POLL_SECONDS = 0.3
+
+StreamName = Annotated[str | None, typer.Option("--stream", help="The stream's name.")]
+
+
+@app.command()
+def send(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Lines of JSON, one record each; without it standard input."),
+    ] = None,
+    stream: StreamName = None,
+) -> None:
+    """Put records on the stream of rides: {"ride": {...}, "ride_id": 256}, one a line.
+
+    What a line holds is not checked but for being JSON: bad records can be sent too.
+    """
+    settings = read_settings(ConsumeSettings, stream_name=stream)
+    source = KinesisStream(aws_client("kinesis", settings.kinesis_endpoint), settings.stream_name)
+    text = file.read_bytes() if file else sys.stdin.buffer.read()
+    entries = [_entry(number, line) for number, line in enumerate(text.splitlines(), 1) if line]
+    for chunk in chunks(entries):
+        left = list(chunk)
+        for _ in range(20):
+            left = [left[index] for index in source.put(left)]
+            if not left:
+                break
+            time.sleep(POLL_SECONDS)
+        if left:
+            raise TimedOut(f"the stream {source.name} did not take all records")
+    typer.echo(f"sent {len(entries)} records to {source.name}", err=True)
+
+
+@app.command()
+def read(
+    stream: StreamName = None,
+    limit: Annotated[int, typer.Option(help="Records at most.", min=1)] = 10,
+    seconds: Annotated[float, typer.Option(help="Seconds to wait for them.", min=0)] = 5.0,
+    newest: Annotated[bool, typer.Option("--newest", help="Only what comes from now on.")] = False,
+) -> None:
+    """Show a stream's records, one a line; without --stream those of the events.
+
+    It has no checkpoint: what it shows is taken from nobody.
+    """
+    settings = read_settings(ConsumeSettings, output_stream=stream)
+    source = KinesisStream(aws_client("kinesis", settings.kinesis_endpoint), settings.output_stream)
+    position = Position(since=time.time() if newest else 0.0)
+    for shown, data in enumerate(_tail(source, position, time.monotonic() + seconds), 1):
+        typer.echo(data.decode("utf-8", "backslashreplace"))
+        if shown == limit:
+            return
+
+
+@app.command()
+def lag(
+    application: Annotated[str | None, typer.Argument(help="The consumer's name.")] = None,
+    stream: StreamName = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="text or json.")] = "text",
+) -> None:
+    """Show how far an application is, shard by shard: who reads it, and how many seconds behind."""
+    settings = read_settings(ConsumeSettings, application=application, stream_name=stream)
+    if output not in ("text", "json"):
+        raise InvalidInput("--output is text or json")
+    source = KinesisStream(aws_client("kinesis", settings.kinesis_endpoint), settings.stream_name)
+    dynamo = aws_client("dynamodb", settings.dynamodb_endpoint or settings.kinesis_endpoint)
+    group = f"{settings.application}/{settings.stream_name}/{source.made()}"
+    leases, _ = DynamoCheckpoints(dynamo, settings.checkpoint_table, group).rows()
+    known = {lease.shard: lease for lease in leases}
+    rows = [_row(source, shard, known.get(shard.name)) for shard in source.shards()]
+    if output == "json":
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        typer.echo(
+            f"{row['shard']}  {row['state']:<9}  {row['behind']:>8.1f} s behind"
+            f"  after {row['sequence'] or '-'}  {row['owner'] or 'nobody'}"
+        )
+
+
+def _entry(number: int, line: bytes) -> Entry:
+    try:
+        told = json.loads(line)
+    except ValueError as error:
+        raise InvalidInput(f"line {number} is no JSON") from error
+    key = told.get("ride_id") if isinstance(told, Mapping) else None
+    return Entry(str(number if key in (None, "") else key)[:256], line)
+
+
+def _tail(source: Stream, position: Position, deadline: float) -> Iterator[bytes]:
+    places: dict[str, str | None] = {}
+    while True:
+        found = False
+        for shard in source.shards():
+            if shard.name not in places:
+                places[shard.name] = source.iterator(shard.name, position)
+            iterator = places[shard.name]
+            if iterator is None:
+                continue
+            try:
+                batch = source.read(shard.name, iterator, 1000)
+            except IteratorExpired:
+                places[shard.name] = None
+                continue
+            places[shard.name] = batch.following
+            for record in batch.records:
+                found = True
+                yield record.data
+        if not found:
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def _row(source: Stream, shard: Shard, lease: Lease | None) -> dict[str, Any]:
+    held = lease or Lease(shard.name)
+    behind, state = 0.0, "finished"
+    if not held.finished:
+        position = Position(held.sequence, held.since)
+        batch = source.read(shard.name, source.iterator(shard.name, position), 1)
+        first = batch.records[0].arrived if batch.records else 0.0
+        # Of the first record that was not read, or what the server says where it tells more.
+        behind = max(batch.behind, time.time() - first if first else 0.0)
+        done = not batch.records and is_read_out(shard, held.sequence)
+        state = "read out" if done else "reading" if lease else "not begun"
+    return {
+        "shard": shard.name,
+        "state": state,
+        "behind": round(behind, 3),
+        "sequence": held.sequence,
+        "owner": held.owner,
+    }

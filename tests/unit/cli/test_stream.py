@@ -1,0 +1,136 @@
+"""`slipway stream`, `slipway consume` and `slipway lambda` as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.consumer_process import consumers
+from tests.kinesis_stand_in import CREDENTIALS, StandIn, lambda_event, ride_record, stand_in
+from tests.service_process import HOST, SLIPWAY, bare_environment, free_port, post
+from tests.waiting import until
+
+from slipway.stream.lambda_runtime import INVOCATIONS
+
+
+@pytest.fixture
+def kinesis() -> Iterator[StandIn]:
+    with stand_in() as found:
+        found.make("ride_events", "ride_predictions")
+        yield found
+
+
+def slipway(kinesis: StandIn, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    endpoint = {"KINESIS_ENDPOINT_URL": kinesis.url}
+    return subprocess.run(
+        [*SLIPWAY, *arguments],
+        env={**bare_environment(), **CREDENTIALS, **endpoint},
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_what_is_sent_is_read_and_the_lag_tells_who_is_how_far(
+    kinesis: StandIn, ride_model: Path
+) -> None:
+    lines = "".join(ride_record(number)[1].decode() + "\n" for number in range(20))
+    sent = slipway(kinesis, "stream", "send", text=lines)
+    assert sent.returncode == 0, sent.stderr
+    assert "sent 20 records to ride_events" in sent.stderr
+    keys = {each["PartitionKey"] for each in kinesis.records("ride_events")}
+    assert keys == {str(number) for number in range(20)}
+    before = json.loads(slipway(kinesis, "stream", "lag", "mine", "-o", "json").stdout)
+    assert {each["state"] for each in before} == {"not begun"}
+    assert max(each["behind"] for each in before) > 0
+    with consumers(kinesis) as running:
+        consumer = running.start(
+            "mine",
+            MODEL_LOCATION=str(ride_model),
+            PREDICTIONS_STREAM_NAME="ride_predictions",
+            SLIPWAY_DEAD_LETTERS="",
+        )
+        until(lambda: len(kinesis.records("ride_predictions")) == 20, 40, consumer.told())
+        me = consumer.status()["consumer"]
+        after = json.loads(slipway(kinesis, "stream", "lag", "mine", "-o", "json").stdout)
+    assert {(each["state"], each["owner"], each["behind"]) for each in after} == {
+        ("reading", me, 0.0)
+    }
+    shown = slipway(kinesis, "stream", "read", "--limit", "20")
+    read = [json.loads(line)["prediction"]["ride_id"] for line in shown.stdout.splitlines()]
+    assert sorted(read) == list(range(20))
+
+
+def test_read_ends_when_nothing_more_comes(kinesis: StandIn) -> None:
+    done = slipway(kinesis, "stream", "read", "--seconds", "0")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "code", "said"),
+    [
+        (("stream", "send"), "{", 1, "line 1 is no JSON"),
+        (("stream", "send", "--stream", "none"), "{}", 3, "the stream none is not there"),
+        (("stream", "lag", "mine", "--stream", "none"), "", 3, "the stream none is not there"),
+        (("stream", "read", "--stream", "no/name"), "", 2, "PREDICTIONS_STREAM_NAME"),
+        (("consume", "models:/a/1"), "", 2, "SLIPWAY_APPLICATION"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    kinesis: StandIn, arguments: tuple[str, ...], text: str, code: int, said: str
+) -> None:
+    done = slipway(kinesis, *arguments, text=text)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_R27_the_function_answers_at_the_emulators_address(
+    kinesis: StandIn, ride_model: Path
+) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [*SLIPWAY, "lambda", "--port", str(port)],
+        env={
+            **bare_environment(),
+            **CREDENTIALS,
+            "KINESIS_ENDPOINT_URL": kinesis.url,
+            "MODEL_LOCATION": str(ride_model),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://{HOST}:{port}{INVOCATIONS}"
+
+    def answer() -> dict[str, object] | None:
+        assert process.poll() is None
+        try:
+            return dict(post(url, lambda_event(ride_record(1, 256)[1]))[1])
+        except OSError:
+            return None
+
+    try:
+        predictions = until(answer, 40)["predictions"]
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+    assert kinesis.documents("ride_predictions") == predictions
+
+
+def test_R27_a_function_that_cannot_start_says_why() -> None:
+    done = subprocess.run(
+        [*SLIPWAY, "lambda"],
+        env={**bare_environment(), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "MODEL_RUN_ID" in done.stderr
