@@ -170,7 +170,7 @@ def test_D13_R20_a_biased_version_is_stopped_in_shadow_and_the_registry_says_why
 def test_R13_a_third_version_supersedes_and_rollback_is_back_at_the_client_within_5_seconds(
     gated: Installation, versions: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """R13, row 6: the first is warm, so its answers are back as fast as routers load a table."""
+    """R13, row 15: the first is warm, so its answers are back as fast as routers load a table."""
     sound, second, third = versions["sound"], versions["2 % higher"], versions["1 % lower"]
     with load_test(gated.url, tmp_path, *LOAD) as load:
         gated.want(second)

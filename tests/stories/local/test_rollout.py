@@ -60,7 +60,7 @@ def test_D14_a_good_model_goes_up_to_all_of_the_traffic_and_no_request_fails(
         ("3 times slower", "latency"),
     ],
 )
-def test_A11_D13_a_bad_model_is_stopped_in_shadow_before_any_user_gets_its_answer(
+def test_row_2_A11_D13_a_bad_model_is_stopped_in_shadow_before_any_user_gets_its_answer(
     place: RolloutPlace, kind: str, gate: str
 ) -> None:
     place.given("steady", kind)
