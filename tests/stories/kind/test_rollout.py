@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.platform, pytest.mark.kind, pytest.mark.timeout(400)]
 NAME = "ride-duration-stories"
 # More than enough for the policy `test`, and no more than two cores can do beside a cluster.
 LOAD = ("--rate", "60", "--seconds", "600")
-POLICY = {"preset": "test", "replicas": 1}
+GATED = {"rollout": {"preset": "test"}, "slots": {"replicas": 1}}
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def gated(kind: KindServer, versions: Mapping[str, str]) -> Iterator[Installatio
     """An installation with the policy `test` that serves the sound model."""
     place = Installation(kind, f"story-{os.getpid()}-gated")
     try:
-        place.install_chart({"model": {"runId": versions["sound"]}, "rollout": POLICY})
+        place.install_chart({"model": {"runId": versions["sound"]}, **GATED})
         place.serves(versions["sound"])
         yield place
     finally:
@@ -154,7 +154,7 @@ def test_D13_R20_a_biased_version_is_stopped_in_shadow_and_the_registry_says_why
     with tracking(kind) as address:
         from mlflow import MlflowClient
 
-        client = MlflowClient(address)
+        client = MlflowClient(address, address)
 
         def tags() -> Mapping[str, str] | None:
             found: Mapping[str, str] = client.get_run(biased).data.tags
