@@ -162,10 +162,11 @@ def _shard(settings: ScoreSettings) -> Shard:
     if (year is None) != (month is None):
         raise InvalidConfig("give both year and month, or neither")
     today = datetime.now(UTC).date()
-    if year is not None and month is not None:
-        shard = Shard(settings.taxi_type, year, month)
-    elif settings.months:
+    if settings.months:
+        # A backfill's Job says so in pods whose CronJob may name a month of its own.
         shard = _of_range(settings)
+    elif year is not None and month is not None:
+        shard = Shard(settings.taxi_type, year, month)
     else:
         shard = Shard(settings.taxi_type, *month_before(settings.run_date or today))
     if (shard.year, shard.month) > (today.year, today.month):

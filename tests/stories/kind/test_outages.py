@@ -74,9 +74,11 @@ def answers(kind: KindServer) -> bool:
 
 def replace_a_pod(shop: Installation) -> str:
     """Delete one of stable's pods; the name of the one that is ready in its place."""
-    before = set(shop.pods("slot"))
-    shop.kubectl("delete", "pod", min(before), "--wait=false")
-    new = until(lambda: set(shop.pods("slot")) - before, 60, "another pod").pop()
+    before = shop.pods("slot")
+    # One that a smaller size has already sent away is replaced by nobody.
+    staying = {n for n, pod in before.items() if "deletionTimestamp" not in pod["metadata"]}
+    shop.kubectl("delete", "pod", min(staying), "--wait=false")
+    new = until(lambda: set(shop.pods("slot")) - set(before), 60, "another pod").pop()
     shop.kubectl("wait", f"pod/{new}", "--for=condition=Ready", "--timeout=90s")
     return new
 

@@ -256,6 +256,22 @@ def test_R3_two_runs_of_the_schedule_make_two_partitions_that_share_no_ride(
     assert not ids[0] & ids[1]
 
 
+def test_R36_a_backfills_month_wins_over_the_one_that_its_cronjob_names(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    """Else each index would score that one month, and say that all are there."""
+    scored = call(
+        *(sys.executable, "-m", "slipway", "score", "green", "--year=2020", "--month=1"),
+        *("-o", "json", "--input", months, "--output", tmp_path),
+        MODEL_LOCATION=str(ride_model),
+        SLIPWAY_MONTHS="2021-02..2021-03",
+        SLIPWAY_INDEX="1",
+    )
+    assert scored.returncode == 0, scored.stderr
+    found = json.loads(scored.stdout)
+    assert (found["year"], found["month"]) == (2021, 3)
+
+
 def cast(table: pa.Table, kind: pa.DataType, *names: str) -> pa.Table:
     """The table with some of its columns of another type."""
     for name in names:
