@@ -53,6 +53,14 @@ class LoadTest:
         report = json.loads(self._report.read_text()) if self._report.exists() else None
         return Verdict(code, self._log.read_text(), report)
 
+    def go_on(self, seconds: float) -> None:
+        """Let it run on, so that it meets what is there now; fails if it ends by itself."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+        raise AssertionError(f"the load ended with {code}: {self._log.read_text()}")
+
     def interrupt(self) -> Verdict:
         """End it now; what is in flight is still counted."""
         self.process.send_signal(signal.SIGINT)

@@ -45,6 +45,7 @@ def test_R13_R20_R49_another_run_id_by_kubectl_edit_reaches_the_answers_under_lo
         editor = edit_script(tmp_path, *runs)
         empty.kubectl("edit", "configmap", f"{FULLNAME}-model", EDITOR=editor)
         empty.serves(runs[1])
+        load.go_on(3)
         verdict = load.interrupt()
     assert verdict.code == 0, verdict.said
     assert verdict.report
