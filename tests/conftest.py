@@ -32,7 +32,7 @@ def ride_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_ride_model(tmp_path_factory.mktemp("ride-model") / "model")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_rides() -> Path:
     """The folder of real rides beside the project."""
     if not REAL_RIDES.is_dir():

@@ -36,33 +36,24 @@ Answer = tuple[int, str, bytes]
 Answers = Mapping[str, Callable[[str], Answer]]
 
 
-class StatusServer(socketserver.ThreadingMixIn, HTTPServer):
-    """Answers by a table of paths until `close`; `start` returns at once.
+class BackgroundServer(HTTPServer):
+    """Answers on a thread of its own until `close`; `start` returns at once.
 
-    `share_port` lets the servers of several processes listen side by side. Raises InvalidConfig,
-    which names the setting `variable`, when it cannot listen.
+    Raises InvalidConfig, which names the setting `variable`, when it cannot listen.
     """
 
-    daemon_threads = True
-    # A stopping process does not wait for whoever is connected.
-    block_on_close = False
-    request_queue_size = 128
-
     def __init__(
-        self, host: str, port: int, answers: Answers, variable: str, *, share_port: bool = False
+        self, host: str, port: int, handler: type[BaseHTTPRequestHandler], variable: str
     ) -> None:
-        self.answers = answers
-        self.allow_reuse_port = share_port
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
-            super().__init__((host, port), _Handler)
+            super().__init__((host, port), handler)
         except OSError as error:
             raise InvalidConfig(
                 f"{variable}: cannot listen on port {port}: {error.strerror}"
             ) from error
-        self._thread = threading.Thread(target=self.serve_forever, name="admin", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, name="server", daemon=True)
 
     @property
     def port(self) -> int:
@@ -82,6 +73,26 @@ class StatusServer(socketserver.ThreadingMixIn, HTTPServer):
     def server_bind(self) -> None:
         """Bind without HTTPServer's look-up of the host's name, which may take seconds."""
         socketserver.TCPServer.server_bind(self)
+
+
+class StatusServer(socketserver.ThreadingMixIn, BackgroundServer):
+    """Answers by a table of paths, each connection on a thread of its own.
+
+    `share_port` lets the servers of several processes listen side by side.
+    """
+
+    daemon_threads = True
+    # A stopping process does not wait for whoever is connected.
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(
+        self, host: str, port: int, answers: Answers, variable: str, *, share_port: bool = False
+    ) -> None:
+        self.answers = answers
+        self.allow_reuse_port = share_port
+        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        super().__init__(host, port, _Handler, variable)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve on a thread, or hang up when too many are being served."""

@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from slipway import logs
 from slipway.cli.cluster_options import Context, Kubeconfig, Local, Name, Namespace, cluster_of
-from slipway.clients.checkpoints import DynamoCheckpoints
+from slipway.clients.checkpoints import DynamoCheckpoints, group_of
 from slipway.clients.kinesis import KinesisStream, aws_client
 from slipway.clients.tables import Store, is_s3
 from slipway.cluster.protocol import Cluster
@@ -209,9 +209,8 @@ def _consumer(
     kinesis = aws_client("kinesis", settings.kinesis_endpoint)
     dynamo = aws_client("dynamodb", settings.dynamodb_endpoint or settings.kinesis_endpoint)
     source = KinesisStream(kinesis, settings.stream_name)
-    # A stream that is made anew under the same name has other records under the same numbers.
     made = patience.until_done(source.made)
-    group = f"{settings.application}/{settings.stream_name}/{made}"
+    group = group_of(settings.application, settings.stream_name, made)
     pod = settings.pod or socket.gethostname()
     output = KinesisStream(kinesis, settings.output_stream)
     letters = _letters(settings, kinesis, patience)

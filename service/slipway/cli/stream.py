@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from slipway.clients.checkpoints import DynamoCheckpoints, Lease
+from slipway.clients.checkpoints import DynamoCheckpoints, Lease, group_of
 from slipway.clients.kinesis import KinesisStream, aws_client
 from slipway.clients.streams import Entry, Position, Shard, Stream
 from slipway.errors import InvalidInput, IteratorExpired, TimedOut
@@ -86,7 +86,7 @@ def lag(
         raise InvalidInput("--output is text or json")
     source = KinesisStream(aws_client("kinesis", settings.kinesis_endpoint), settings.stream_name)
     dynamo = aws_client("dynamodb", settings.dynamodb_endpoint or settings.kinesis_endpoint)
-    group = f"{settings.application}/{settings.stream_name}/{source.made()}"
+    group = group_of(settings.application, settings.stream_name, source.made())
     leases, _ = DynamoCheckpoints(dynamo, settings.checkpoint_table, group).rows()
     known = {lease.shard: lease for lease in leases}
     rows = [_row(source, shard, known.get(shard.name)) for shard in source.shards()]

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from slipway.clients.kinesis import aws_errors
-from slipway.errors import Conflict, InputDataMissing
+from slipway.errors import Conflict, InputDataMissing, SlipwayError
 
 _SHARD, _WORKER = "shard#", "worker#"
 _KEYS = ("application", "item")
@@ -71,8 +71,16 @@ class Checkpoints(Protocol):
         """Remove a finished shard's row."""
 
 
+def group_of(application: str, stream: str, made: str) -> str:
+    """An application with its stream, which was `made` at a time.
+
+    A stream that is made anew under the same name has other records under the same numbers.
+    """
+    return f"{application}/{stream}/{made}"
+
+
 class DynamoCheckpoints:
-    """Checkpoints in DynamoDB; `group` is the application with its stream."""
+    """Checkpoints in DynamoDB; `group` as group_of makes it."""
 
     def __init__(self, client: Any, table: str, group: str) -> None:
         self._client = client
@@ -183,7 +191,7 @@ class DynamoCheckpoints:
                         {"AttributeName": name, "AttributeType": "S"} for name in _KEYS
                     ],
                 )
-        except Exception as error:
+        except SlipwayError as error:
             if _code_of(error) != "ResourceInUseException":
                 raise
 
@@ -196,13 +204,13 @@ def _conflicts(told: str) -> Iterator[None]:
     """A condition that does not hold is a fact of its own, no failure of the table."""
     try:
         yield
-    except Exception as error:
+    except SlipwayError as error:
         if _code_of(error) == "ConditionalCheckFailedException":
             raise Conflict(told) from error
         raise
 
 
-def _code_of(error: Exception) -> str:
+def _code_of(error: SlipwayError) -> str:
     cause = error.__cause__
     return (
         str(cause.response.get("Error", {}).get("Code", ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 
@@ -16,6 +16,9 @@ MAX_BYTES = 8 << 20
 MAX_AT_ONCE = 16
 _CHUNK = 1 << 16
 
+# Address (host:port) and path.
+Place = tuple[str, str]
+
 
 class Scraper:
     """GETs over plain HTTP inside the cluster; `timeout` in seconds is for a whole answer."""
@@ -23,7 +26,7 @@ class Scraper:
     def __init__(self, timeout: float = 2.0) -> None:
         self._timeout = timeout
         self._http = urllib3.PoolManager(
-            num_pools=64, maxsize=1, retries=False, headers={"Accept": "*/*"}
+            num_pools=64, maxsize=2, retries=False, headers={"Accept": "*/*"}
         )
         self._threads = ThreadPoolExecutor(MAX_AT_ONCE, thread_name_prefix="scrape")
 
@@ -48,20 +51,18 @@ class Scraper:
 
     def get_all(self, addresses: Iterable[str], path: str) -> Mapping[str, bytes]:
         """The bodies by address, of those that answered in time."""
-        return self.get_each(dict.fromkeys(addresses, path))
+        found = self.get_each([(address, path) for address in addresses])
+        return {address: body for (address, _), body in found.items()}
 
-    def get_each(self, paths: Mapping[str, str]) -> Mapping[str, bytes]:
-        """The same for a path of its own for each address."""
-        asked = {
-            address: self._threads.submit(self.get, address, path)
-            for address, path in paths.items()
-        }
+    def get_each(self, places: Collection[Place]) -> Mapping[Place, bytes]:
+        """The bodies by address and path, all asked at once."""
+        asked = {place: self._threads.submit(self.get, *place) for place in set(places)}
         # Those that wait for a thread have a time-out too, so this one only guards.
         wait_for(asked.values(), timeout=self._timeout * (1 + len(asked) // MAX_AT_ONCE) + 1)
         found = {}
-        for address, future in asked.items():
+        for place, future in asked.items():
             try:
-                found[address] = future.result(timeout=0)
+                found[place] = future.result(timeout=0)
             except (SlipwayError, TimeoutError):
                 future.cancel()
         return found

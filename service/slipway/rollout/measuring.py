@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -15,14 +15,17 @@ from slipway.rollout.plan import Measure
 from slipway.rollout.snapshot import SlotView
 from slipway.rollout.state import Placement
 
+# Address (host:port) and path.
+Place = tuple[str, str]
+
 log = structlog.get_logger(__name__)
 
 
 class Scrapes(Protocol):
     """What `clients.scrape.Scraper` does."""
 
-    def get_each(self, paths: Mapping[str, str]) -> Mapping[str, bytes]:
-        """The bodies by address (of address -> path), of those that answered in time."""
+    def get_each(self, places: Collection[Place]) -> Mapping[Place, bytes]:
+        """The bodies by address and path, of those that answered in time."""
 
 
 class Measuring:
@@ -52,17 +55,26 @@ class Measuring:
             "control": _pods(measure.control, slots),
         }
         pods = [pod for side in sides.values() for pod in side]
-        samples = self._scraper.get_each(
-            {pod.admin: f"/sample?after={measurement.cursor(pod.name)}" for pod in pods}
-        )
+        samples = {
+            pod.name: (pod.admin, f"/sample?after={measurement.cursor(pod.name)}") for pod in pods
+        }
         # In a canary the latency that counts is what a client sees: the router's.
         counted = [*routers, *pods] if measure.mirrored else routers
-        counters = self._scraper.get_each({pod.admin: "/metrics" for pod in counted})
+        counters = {pod.name: (pod.admin, "/metrics") for pod in counted}
+        # All at once: whoever is silent costs one time-out.
+        bodies = self._scraper.get_each([*samples.values(), *counters.values()])
+
+        def by_side(places: Mapping[str, Place]) -> Mapping[Side, Mapping[str, bytes | None]]:
+            return {
+                side: {pod.name: bodies.get(places[pod.name]) for pod in of}
+                for side, of in sides.items()
+            }
+
         measurement.look(
             self._monotonic(),
-            {router.name: counters.get(router.admin) for router in routers},
-            _by_side(sides, samples),
-            _by_side(sides, counters) if measure.mirrored else {},
+            {router.name: bodies.get(counters[router.name]) for router in routers},
+            by_side(samples),
+            by_side(counters) if measure.mirrored else {},
         )
         self._tell(measurement.lacking)
         return measurement.window
@@ -71,12 +83,6 @@ class Measuring:
         if lacking and lacking != self._told:
             log.warning("a look counts for neither side", without=lacking)
         self._told = lacking
-
-
-def _by_side(
-    sides: Mapping[Side, Sequence[Pod]], bodies: Mapping[str, bytes]
-) -> Mapping[Side, Mapping[str, bytes | None]]:
-    return {side: {pod.name: bodies.get(pod.admin) for pod in of} for side, of in sides.items()}
 
 
 def _pods(side: Placement, slots: Mapping[SlotName, SlotView]) -> list[Pod]:

@@ -30,7 +30,7 @@ from slipway.metrics import StreamMetrics
 from slipway.stream.patience import FIRST, LONGEST, Patience, Stopped
 from slipway.stream.processor import Bad, Scored
 from slipway.stream.scoring import CANDIDATE, Scoring
-from slipway.stream.shares import Living, by_name, change, expired, is_read_out, open_leases
+from slipway.stream.shares import Living, change, expired, is_read_out, open_leases
 from slipway.stream.sink import Letters, put_all
 
 log = structlog.get_logger(__name__)
@@ -164,7 +164,7 @@ class Consumer:
     def _share(self) -> None:
         self._check_that_it_is_the_same()
         shards = self._source.shards()
-        self._shards = dict(by_name(shards))
+        self._shards = {shard.name: shard for shard in shards}
         leases, workers = self._checkpoints.rows()
         # Whoever takes a lease without having shown itself is dead to the others.
         self._show()

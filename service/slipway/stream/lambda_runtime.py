@@ -8,17 +8,15 @@ address at which Lambda's own emulator does.
 from __future__ import annotations
 
 import http.client
-import socketserver
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import msgspec
 import structlog
 
-from slipway.errors import InvalidConfig, SlipwayError, Unavailable
-from slipway.status_server import JSON
+from slipway.errors import SlipwayError, Unavailable
+from slipway.status_server import JSON, BackgroundServer
 
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 _RUNTIME = "/2018-06-01/runtime"
@@ -91,40 +89,15 @@ class Runtime:
         return answer.headers, content
 
 
-class LocalFront(HTTPServer):
+class LocalFront(BackgroundServer):
     """Answers INVOCATIONS with a handler; one call at a time, as Lambda does.
 
-    For a person's own machine: there is no limit of connections. Raises InvalidConfig when it
-    cannot listen.
+    For a person's own machine: there is no limit of connections.
     """
 
     def __init__(self, host: str, port: int, handle: Handle) -> None:
         self.handle = handle
-        try:
-            super().__init__((host, port), _Handler)
-        except OSError as error:
-            raise InvalidConfig(
-                f"SLIPWAY_LAMBDA_PORT: cannot listen on port {port}: {error.strerror}"
-            ) from error
-        self._thread = threading.Thread(target=self.serve_forever, name="lambda", daemon=True)
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self.server_address[1])
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self.shutdown()
-        self.server_close()
-
-    def server_bind(self) -> None:
-        """Bind without HTTPServer's look-up of the host's name, which may take seconds."""
-        socketserver.TCPServer.server_bind(self)
+        super().__init__(host, port, _Handler, "SLIPWAY_LAMBDA_PORT")
 
 
 class _Handler(BaseHTTPRequestHandler):

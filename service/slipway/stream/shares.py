@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from slipway.clients.checkpoints import Lease, Worker
@@ -88,8 +88,3 @@ def is_read_out(shard: Shard | None, sequence: str) -> bool:
 
 def _share(count: int, consumers: int, rank: int) -> int:
     return count // consumers + (rank < count % consumers)
-
-
-def by_name(shards: Sequence[Shard]) -> Mapping[str, Shard]:
-    """Name -> shard."""
-    return {shard.name: shard for shard in shards}

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from tests.artifacts import save_ride_model
-from tests.conftest import REAL_RIDES
 from tests.load import Load, ride
 from tests.local_installation import LocalInstallation, installed
 
@@ -57,11 +56,9 @@ class Families:
 
 
 @pytest.fixture(scope="module")
-def families(tmp_path_factory: pytest.TempPathFactory) -> Families:
-    if not REAL_RIDES.is_dir():
-        pytest.skip("the real rides are not beside the project")
+def families(real_rides: Path, tmp_path_factory: pytest.TempPathFactory) -> Families:
     folder = tmp_path_factory.mktemp("families")
-    rides = read_rides(sorted(REAL_RIDES.glob("*.parquet")), "duration")
+    rides = read_rides(sorted(real_rides.glob("*.parquet")), "duration")
     learnt, held_out = split(rides, 0)
     errors = {}
     for kind in ("linear", "ridge", "forest", "boosting"):

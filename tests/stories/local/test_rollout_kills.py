@@ -23,11 +23,6 @@ MOST, RATE = 200_000, 300
 
 
 @pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
-    return Versions(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
 def shared(versions: Versions) -> Iterator[LocalInstallation]:
     with installed("--model", versions.first, "--replicas", "2") as installation:
         installation.wait_idle()

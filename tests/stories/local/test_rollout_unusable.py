@@ -23,11 +23,6 @@ ROOM, SWOLLEN = 100 << 20, 250 << 20
 
 
 @pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
-    return Versions(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
 def place(versions: Versions) -> Iterator[LocalInstallation]:
     with installed("--model", versions.first) as installation:
         installation.wait_idle()

@@ -24,11 +24,6 @@ FAST = "preset: fast\nreplicas: 1\n"
 
 
 @pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
-    return Versions(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
 def shared(versions: Versions) -> Iterator[LocalInstallation]:
     with installed("--model", versions.first) as installation:
         installation.wait_idle()

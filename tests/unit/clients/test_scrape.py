@@ -95,3 +95,12 @@ def test_those_that_answer_are_had_and_the_others_left_out(
     good, bad = f"127.0.0.1:{server.port}", f"127.0.0.1:{free_port()}"
     assert scraper.get_all([good, bad, good], "/status") == {good: b'{"ready":true}'}
     assert scraper.get_all([], "/status") == {}
+
+
+def test_several_paths_of_one_address_are_asked_at_once(
+    server: StatusServer, scraper: Scraper
+) -> None:
+    place = f"127.0.0.1:{server.port}"
+    found = scraper.get_each([(place, "/status"), (place, "/long"), (place, "/no")])
+    assert found.keys() == {(place, "/status"), (place, "/long")}
+    assert found[place, "/status"] == b'{"ready":true}'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 import numpy as np
@@ -13,7 +13,7 @@ from tests.unit.rollout.windows import cells
 from slipway.cluster.protocol import Pod, SlotName, Workload
 from slipway.metrics import PodMetrics, RouterMetrics
 from slipway.rollout.measures import Window
-from slipway.rollout.measuring import Measuring
+from slipway.rollout.measuring import Measuring, Place
 from slipway.rollout.plan import Measure
 from slipway.rollout.snapshot import SlotView
 from slipway.web.sample import SampleRing
@@ -46,9 +46,9 @@ class Bench:
             self.slots[slot] = SlotView(None, Workload(1, digest, pods=(pod,)))  # type: ignore[index]
         self.measuring = Measuring(self, lambda: self.now)
 
-    def get_each(self, paths: Mapping[str, str]) -> Mapping[str, bytes]:
-        self.asked += [f"{address}{path}" for address, path in paths.items()]
-        return {address: self.get(address, path) for address, path in paths.items()}
+    def get_each(self, places: Collection[Place]) -> Mapping[Place, bytes]:
+        self.asked += [f"{address}{path}" for address, path in places]
+        return {(address, path): self.get(address, path) for address, path in places}
 
     def get(self, address: str, path: str) -> bytes:
         if address not in self.rings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,22 +11,14 @@ from tests.kinesis_stand_in import ride_record
 
 from slipway.clients.streams import Record
 from slipway.errors import ModelFailed
-from slipway.models.obtain import Loaded, obtain
+from slipway.models.obtain import Loaded
 from slipway.scoring.scorer import Scorer
-from slipway.settings import ModelSettings, read_settings
 from slipway.stream.processor import Bad, Processor, Scored, in_share
 
 
-@pytest.fixture(scope="module")
-def loaded(ride_model: Path) -> Loaded:
-    found = obtain(read_settings(ModelSettings, location=str(ride_model)))
-    assert found
-    return found
-
-
 @pytest.fixture
-def processor(loaded: Loaded) -> Processor:
-    return Processor(loaded.scorer, loaded.release, "ride_events", max_bytes=1000)
+def processor(loaded_rides: Loaded) -> Processor:
+    return Processor(loaded_rides.scorer, loaded_rides.release, "ride_events", max_bytes=1000)
 
 
 def record(data: bytes, sequence: int = 1) -> Record:
@@ -35,17 +26,17 @@ def record(data: bytes, sequence: int = 1) -> Record:
 
 
 def test_R21_R25_R26_a_ride_becomes_an_event_with_version_and_key(
-    processor: Processor, loaded: Loaded
+    processor: Processor, loaded_rides: Loaded
 ) -> None:
     ride = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
     data = json.dumps({"ride": ride, "ride_id": 256}).encode()
     [outcome] = processor.process([record(data)])
     assert isinstance(outcome, Scored)
     assert outcome.event["model"] == "ride_duration_prediction_model"
-    assert outcome.event["version"] == loaded.release.version
-    row = loaded.scorer.use_case.row_type()(**ride)
+    assert outcome.event["version"] == loaded_rides.release.version
+    row = loaded_rides.scorer.use_case.row_type()(**ride)
     assert outcome.event["prediction"] == {
-        "ride_duration": loaded.scorer.score([row])[0],
+        "ride_duration": loaded_rides.scorer.score([row])[0],
         "ride_id": 256,
     }
     assert outcome.entry.key == "256"
@@ -91,7 +82,9 @@ def test_members_beside_ride_and_id_are_the_producers_own(processor: Processor) 
 
 
 @pytest.mark.parametrize("cursed", [[0], [5], [9], [0, 1, 2], [3, 4, 8], list(range(10))])
-def test_E8_a_ride_at_which_the_model_fails_is_bad_alone(loaded: Loaded, cursed: list[int]) -> None:
+def test_E8_a_ride_at_which_the_model_fails_is_bad_alone(
+    loaded_rides: Loaded, cursed: list[int]
+) -> None:
     curse = {float(number) for number in cursed}
 
     def predict(features: list[dict[str, float]]) -> list[float]:
@@ -99,8 +92,8 @@ def test_E8_a_ride_at_which_the_model_fails_is_bad_alone(loaded: Loaded, cursed:
             raise ValueError("cursed")
         return [each["trip_distance"] for each in features]
 
-    scorer = Scorer(loaded.scorer.use_case, predict)
-    processor = Processor(scorer, loaded.release, "s", tries=2)
+    scorer = Scorer(loaded_rides.scorer.use_case, predict)
+    processor = Processor(scorer, loaded_rides.release, "s", tries=2)
     ride = {"PULocationID": 1, "DOLocationID": 2}
     records = [
         record(json.dumps({"ride": ride | {"trip_distance": i}, "ride_id": i}).encode(), i)
@@ -116,7 +109,7 @@ def test_E8_a_ride_at_which_the_model_fails_is_bad_alone(loaded: Loaded, cursed:
             assert each.event["prediction"]["ride_duration"] == each.ride_id
 
 
-def test_a_model_that_fails_once_is_tried_again(loaded: Loaded) -> None:
+def test_a_model_that_fails_once_is_tried_again(loaded_rides: Loaded) -> None:
     calls = []
 
     def predict(features: list[dict[str, float]]) -> list[float]:
@@ -125,29 +118,24 @@ def test_a_model_that_fails_once_is_tried_again(loaded: Loaded) -> None:
             raise ModelFailed("not yet")
         return [1.0] * len(features)
 
-    processor = Processor(Scorer(loaded.scorer.use_case, predict), loaded.release, "s", tries=3)
+    processor = Processor(
+        Scorer(loaded_rides.scorer.use_case, predict), loaded_rides.release, "s", tries=3
+    )
     [outcome] = processor.process([record(ride_record(1)[1])])
     assert isinstance(outcome, Scored)
 
 
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=40), st.integers(0, 40))
 def test_E8_events_are_the_same_bytes_however_the_records_are_cut_into_batches(
-    ride_model: Path, numbers: list[int], cut: int
+    loaded_rides: Loaded, numbers: list[int], cut: int
 ) -> None:
-    loaded = _LOADED.setdefault(
-        "it", obtain(read_settings(ModelSettings, location=str(ride_model)))
-    )
-    assert loaded
-    processor = Processor(loaded.scorer, loaded.release, "ride_events")
+    processor = Processor(loaded_rides.scorer, loaded_rides.release, "ride_events")
     records = [record(ride_record(number)[1], index) for index, number in enumerate(numbers)]
     whole = [each.entry for each in processor.process(records) if isinstance(each, Scored)]
     parts = [*processor.process(records[:cut]), *processor.process(records[cut:])]
     assert [each.entry for each in parts if isinstance(each, Scored)] == whole
     ids = [json.loads(entry.data)["event_id"] for entry in whole]
     assert len(set(ids)) == len(numbers)
-
-
-_LOADED: dict[str, Loaded | None] = {}
 
 
 @given(st.one_of(st.integers(), st.text()), st.integers(0, 10_000), st.integers(0, 10_000))
