@@ -19,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## Show this list.
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The environments. A stamp is newer than what it was made from, or it is made anew.
 
@@ -44,8 +44,15 @@ help: ## Show this list.
 	.venv-mlflow/bin/python $(INSTALL) --require-hashes -r requirements-mlflow.lock
 	touch $@
 
+# Other people's clients of the protocols that are served: they pin what we do not.
+.venv-clients/.made: requirements-clients.lock
+	@echo "setting up .venv-clients (less than a minute the first time)"
+	$(PYTHON) -m venv --clear .venv-clients
+	.venv-clients/bin/python $(INSTALL) --require-hashes -r requirements-clients.lock
+	touch $@
+
 .PHONY: env
-env: .venv/.installed .venv-mlflow/.made ## Set up both environments.
+env: .venv/.installed .venv-mlflow/.made ## Set up the environments of our code and of MLflow.
 
 .PHONY: demo
 demo: env ## Train, serve, score; stop a bad version, roll out a good one, on this machine alone.
@@ -62,6 +69,17 @@ nginx:
 	echo "installing nginx-light"
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null
 
+# wrk drives the peers; nobody else needs it.
+.PHONY: wrk
+wrk:
+	@if command -v wrk >/dev/null; then exit 0; fi
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "wrk is missing; install it, as with: sudo apt-get install wrk" >&2
+		exit 1
+	fi
+	echo "installing wrk"
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk >/dev/null
+
 .PHONY: lint
 lint: .venv/.installed ## Check style and types.
 	@$(BIN)/ruff check --quiet .
@@ -73,16 +91,21 @@ lint: .venv/.installed ## Check style and types.
 test: quick e2e ## Run all tests, after setting up what they need.
 
 .PHONY: quick
-quick: env nginx lint ## The tests that need no cluster.
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not platform and not alone and not shared"
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m shared
-	$(BIN)/python -m pytest -m alone
+quick: env .venv-clients/.made nginx lint ## The tests that need no cluster.
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not platform and not alone and not shared and not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "shared and not long"
+	$(BIN)/python -m pytest -m "alone and not long"
 
 .PHONY: e2e
 e2e: up ## The tests that need the cluster, on one that it brings up.
 	@export KUBECONFIG=$(CURDIR)/.slipway/kubeconfig
-	$(BIN)/python -m pytest -n 2 -m "platform and not kind"
-	$(BIN)/python -m pytest -m kind
+	$(BIN)/python -m pytest -n 2 -m "platform and not kind and not long"
+	$(BIN)/python -m pytest -m "kind and not long"
+
+.PHONY: e2e-all
+e2e-all: up nginx ## What takes too long for `make test` (about an hour); its last result: docs/e2e-all.md.
+	@export KUBECONFIG=$(CURDIR)/.slipway/kubeconfig
+	$(BIN)/python -m pytest -m long --durations=0
 
 # REGISTRY=none builds what could be pulled; by itself it is found out.
 export REGISTRY
@@ -107,14 +130,22 @@ load: .venv/.installed ## Two minutes of load, judged by loadtest/limits.toml (L
 	exit $$code
 
 .PHONY: bench
-bench: env nginx ## Measure what has a goal as a time or a ratio, in one run (minutes; BENCH='--backfill 300000').
-	@$(BIN)/python -m loadtest.bench
-	$(BIN)/python -m loadtest.bench.batch --report reports/batch.json $(BENCH)
-	$(BIN)/python -m loadtest.bench.stream
+bench: env nginx ## Measure what has a goal as a time or a ratio, in one run (minutes; BENCH='--flat 0 --backfill 0').
+	@code=0
+	$(BIN)/python -m loadtest.bench || code=$$?
+	$(BIN)/python -m loadtest.bench.batch --report reports/batch.json $(BENCH) || code=$$?
+	$(BIN)/python -m loadtest.bench.batch --model forest --rows 3500000 --flat 0 --backfill 0 || code=$$?
+	$(BIN)/python -m loadtest.bench.stream || code=$$?
+	exit $$code
+
+.PHONY: bench-peers
+bench-peers: env nginx wrk ## Slipway beside MLflow's server, MLServer, BentoML, FastAPI (40 minutes; PEERS='--resume').
+	@$(BIN)/python -m loadtest.bench.peers --write-page $(PEERS)
 
 .PHONY: lock
 lock: .venv/.made ## Resolve the lock files anew (needs uv: pip install uv).
-	@for group in requirements requirements-dev requirements-mlflow k8s/deps/kinesis/requirements; do
+	@for file in requirements*.in k8s/deps/kinesis/requirements.in loadtest/bench/peers/locks/*.in; do
+		group=$${file%.in}
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --no-emit-index-url --no-emit-find-links --no-config $$group.in -o $$group.lock
 	done

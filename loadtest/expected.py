@@ -14,6 +14,7 @@ import msgspec
 from loadtest.rides import ride_pool
 
 from slipway.errors import SlipwayError
+from slipway.logs import configure_cli
 from slipway.models.obtain import obtain
 from slipway.settings import ModelSettings, read_settings
 
@@ -22,7 +23,8 @@ def expected_of(references: Sequence[str]) -> dict[str, list[float]]:
     """Model version -> a prediction for each ride of the pool; raises a SlipwayError."""
     found = {}
     for reference in references:
-        loaded = obtain(read_settings(ModelSettings, uri=reference))
+        # The model itself: what is compared with it may be its compiled form.
+        loaded = obtain(read_settings(ModelSettings, uri=reference, compiled=False))
         assert loaded is not None  # noqa: S101 - a reference is given
         row_type = loaded.scorer.use_case.row_type()
         rows = [msgspec.convert(ride, row_type) for ride in ride_pool()]
@@ -33,6 +35,7 @@ def expected_of(references: Sequence[str]) -> dict[str, list[float]]:
 
 def main() -> None:
     """Print the table, or say on stderr why there is none and end with 2."""
+    configure_cli()
     try:
         print(json.dumps(expected_of(sys.argv[1:])))
     except SlipwayError as error:

@@ -10,9 +10,10 @@ from typing import Any
 
 import mlflow.sklearn
 import numpy as np
+import pandas as pd
 import skops.io
 import yaml
-from mlflow.models.signature import ModelSignature
+from mlflow.models.signature import ModelSignature, infer_signature
 from mlflow.types.schema import ColSpec, Schema
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
@@ -56,6 +57,26 @@ def save_ride_model(
         signature=ModelSignature(outputs=OUTPUTS) if signed else None,
         metadata={"slipway": dict(known if metadata is None else metadata)},
         skops_trusted_types=trusted,
+        pip_requirements=["scikit-learn"],
+    )
+    return folder
+
+
+def save_table_model(
+    folder: Path,
+    estimator: Any,
+    target: Any,
+    columns: Any,
+    signature: ModelSignature | None = None,
+) -> Path:
+    """An MLflow model folder of an estimator fitted on columns, with a signature."""
+    frame = pd.DataFrame(columns)
+    fitted = estimator.fit(frame, target)
+    mlflow.sklearn.save_model(
+        fitted,
+        str(folder),
+        serialization_format="skops",
+        signature=signature or infer_signature(frame, fitted.predict(frame)),
         pip_requirements=["scikit-learn"],
     )
     return folder

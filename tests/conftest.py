@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -17,12 +18,22 @@ settings.load_profile("slipway")
 REAL_RIDES = ROOT.parent / "shared" / "data"
 
 
+_numbers = itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see no model, server, store or credential of the person who runs them."""
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Tests see no model, server, store or credential of the person who runs them.
+
+    Nor a compiled model of an earlier run, or of another test.
+    """
     for name in list(os.environ):
         if name.startswith(("SLIPWAY_", "MODEL_", "MLFLOW_", "AWS_")) and name != "AWS_CA_BUNDLE":
             monkeypatch.delenv(name)
+    scratch = tmp_path_factory.getbasetemp() / "scratch" / str(next(_numbers))
+    monkeypatch.setenv("SLIPWAY_SCRATCH_DIR", str(scratch))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 

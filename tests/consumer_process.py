@@ -39,6 +39,7 @@ class ConsumerProcess:
             "KINESIS_ENDPOINT_URL": kinesis.url,
             "SLIPWAY_CONSUME_PORT": str(self.port),
             "SLIPWAY_CACHE_DIR": str(folder / "cache"),
+            "SLIPWAY_SCRATCH_DIR": str(folder / "scratch"),
             **settings,
         }
         local = settings.get("LOCAL")

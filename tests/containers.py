@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pty
 import shutil
 import subprocess
 import tomllib
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from k8s.local.images import product
-from tests.service_process import HOST, get
+from tests.service_process import HOST, free_port, get
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +66,42 @@ def run_once(
     entry = ("--entrypoint", program) if program else ()
     arguments = ("run", "--rm", *RESTRICTED, *entry, *options, image or image_name(), *command)
     return docker(*arguments, check=False)
+
+
+class AtATerminal:
+    """`docker run -it --rm -p PORT:INSIDE …` at a terminal, on a free port of this machine."""
+
+    def __init__(self, inside: int, *rest: str) -> None:
+        self.port = free_port()
+        self._terminal, self._other_end = pty.openpty()
+        published = f"{HOST}:{self.port}:{inside}"
+        self._process = subprocess.Popen(
+            ["docker", "run", "-it", "--rm", "-p", published, *rest],
+            stdin=self._other_end,
+            stdout=self._other_end,
+            stderr=self._other_end,
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        assert self._process.poll() is None
+        return f"http://{HOST}:{self.port}"
+
+    def ctrl_c(self, seconds: int = 20) -> int:
+        """Type it; the exit code."""
+        os.write(self._terminal, b"\x03")
+        return self._process.wait(seconds)
+
+    def close(self) -> None:
+        """Leave nothing of it."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(10)
+            holder = docker("ps", "-q", "--filter", f"publish={self.port}").stdout.split()
+            docker("rm", "--force", *holder)
+        os.close(self._other_end)
+        os.close(self._terminal)
 
 
 class Container:

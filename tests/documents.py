@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings
 
 from slipway import settings
 from slipway.batch.forms import HOMEWORK, OWN
+from slipway.batch.shards import TAXI_TYPES
 from slipway.models.release import Release
 from slipway.rollout import state_document
 from slipway.rollout.state import State
@@ -35,6 +36,7 @@ from slipway.settings import (
     variable_of,
 )
 from slipway.usecases.ride_columns import REASONS
+from slipway.usecases.tabular import Tabular
 from slipway.web.sample import Page
 
 ROOT = Path(__file__).parent.parent
@@ -54,32 +56,42 @@ def schemas() -> dict[str, Any]:
     """File name -> JSON Schema."""
     number, count = {"type": ["number", "null"]}, {"type": "integer", "minimum": 0}
     text = {"type": "string"}
-    summary = {
-        "taxi_type": {"enum": ["green", "yellow"]},
-        "year": count,
-        "month": count,
-        "answer": {"enum": ["duration", "tip"]},
+    made_from = {
         "model_version": text,
         "model_digest": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
-        "form": {"enum": [OWN.name, HOMEWORK.name]},
         "ids": {"enum": ["row", "uuid5"]},
         "input": {
             "type": "object",
             "properties": {"name": text, "files": count, "bytes": count, "sha256": text},
             "required": ["name", "files", "bytes", "sha256"],
         },
-        "rows": count,
-        "scored": count,
+    }
+    figures = {"rows": count, "scored": count, "mean_predicted": number, "std_predicted": number}
+    rides = {
+        **made_from,
+        "answer": {"enum": ["duration", "tip"]},
+        "form": {"enum": [OWN.name, HOMEWORK.name]},
+        **figures,
         "dropped": {
             "type": "object",
             "properties": dict.fromkeys(REASONS, count),
             "additionalProperties": False,
         },
-        "mean_predicted": number,
-        "std_predicted": number,
         "mean_actual": number,
         "mean_absolute_error": number,
         "share_beyond_10": number,
+    }
+    table = {
+        **made_from,
+        "answer": {"const": Tabular.answer},
+        "columns": {"type": "object", "additionalProperties": text},
+        "keep": {"type": "array", "items": text},
+        **figures,
+        "dropped": {
+            "type": "object",
+            "patternProperties": {"_(missing|invalid)$": count},
+            "additionalProperties": False,
+        },
     }
     return {
         "release.json": msgspec.json.schema(Release),
@@ -88,12 +100,22 @@ def schemas() -> dict[str, Any]:
         "sample.json": msgspec.json.schema(Page),
         "state.json": _state(),
         "status.json": msgspec.json.schema(ControllerStatus),
-        "summary.json": {
-            "type": "object",
-            "properties": summary,
-            "required": list(summary),
-            "additionalProperties": False,
-        },
+        "summary.json": _summary(rides),
+        "table_summary.json": _summary(table),
+    }
+
+
+def _summary(own: dict[str, Any]) -> dict[str, Any]:
+    """A batch's summary, of a month of taxis or of a table's period."""
+    count, text = {"type": "integer", "minimum": 0}, {"type": "string"}
+    month = {"taxi_type": {"enum": list(TAXI_TYPES)}, "year": count, "month": count}
+    period = {"table": text, "period": text}
+    return {
+        "type": "object",
+        "properties": month | period | own,
+        "required": list(own),
+        "oneOf": [{"required": list(month)}, {"required": list(period)}],
+        "additionalProperties": False,
     }
 
 

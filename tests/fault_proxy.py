@@ -12,13 +12,17 @@ from urllib.parse import urlsplit
 CUT_AFTER = 600
 # Bytes of a request: more than its head.
 CUT_UPLOAD_AFTER = 20_000
+TRICKLE = 1 << 13
+# Bytes at a time and a second.
+_PACES = {"slow": (1024, 1024), "trickle": (TRICKLE, 1 << 16)}
 
 
 class FaultProxy:
     """Between a client and `target`; what breaks is said by `mode`.
 
     pass; refuse (nobody listens); silent (accepts, never answers); reset (RST after some bytes of
-    the answer); cut (end of file there); slow (a KiB a second); upload (RST within a long request).
+    the answer); cut (end of file there); slow (a KiB a second); upload (RST within a long request);
+    trickle (takes 64 KiB of a request a second).
     """
 
     def __init__(self, target: str, mode: str) -> None:
@@ -29,6 +33,9 @@ class FaultProxy:
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if mode in ("silent", "trickle"):
+            # Else the kernel takes megabytes in this server's place.
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TRICKLE)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> FaultProxy:
@@ -70,19 +77,22 @@ class FaultProxy:
     def _connect(self, client: socket.socket) -> None:
         upstream = socket.create_connection(self._target, timeout=10)
         self._sockets.append(upstream)
-        self._spawn(self._pump, client, upstream, self.mode == "upload", CUT_UPLOAD_AFTER)
+        self._spawn(
+            self._pump, client, upstream, self.mode in ("upload", "trickle"), CUT_UPLOAD_AFTER
+        )
         faulty = self.mode in ("reset", "cut", "slow")
         self._spawn(self._pump, upstream, client, faulty, CUT_AFTER)
 
     def _pump(self, source: socket.socket, sink: socket.socket, faulty: bool, limit: int) -> None:
         sent = 0
         with contextlib.suppress(OSError):
-            while data := source.recv(1024 if faulty else 65536):
-                if faulty and self.mode == "slow" and self._closing.wait(len(data) / 1024):
+            size, a_second = _PACES.get(self.mode, (1024, 0)) if faulty else (65536, 0)
+            while data := source.recv(size):
+                if a_second and self._closing.wait(len(data) / a_second):
                     return
                 sink.sendall(data)
                 sent += len(data)
-                if faulty and self.mode != "slow" and sent > limit:
+                if faulty and not a_second and sent > limit:
                     self._break(source, sink)
                     return
             sink.shutdown(socket.SHUT_WR)

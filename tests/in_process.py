@@ -16,8 +16,10 @@ from slipway.settings import ServeSettings, read_settings
 from slipway.usecases.protocol import InputField, UseCase
 from slipway.usecases.tabular import Tabular
 from slipway.web.app import Service, create_app, service_of
+from slipway.web.warmup import Example
 
 RIDE = {"PULocationID": 10, "DOLocationID": 50, "trip_distance": 40}
+EXAMPLE = Example(RIDE, 80.0)
 CURSED_RIDE = RIDE | {"trip_distance": stub_models.CURSED}
 
 # One column of each type that a signature may name, and those that may be left out.
@@ -61,7 +63,7 @@ def by_tensor(dtype: str = "float64", *sizes: int) -> Tabular:
 
 def in_process(loaded: Loaded | None, **given: Any) -> tuple[FlaskClient, Service]:
     """A client of an application with such settings, and what the application serves."""
-    app = create_app(read_settings(ServeSettings, **given), loaded, row=RIDE)
+    app = create_app(read_settings(ServeSettings, **given), loaded, example=EXAMPLE)
     return app.test_client(), service_of(app)
 
 

@@ -6,6 +6,7 @@ tracking server, the store and their models are those of `make up`.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from k8s.local.dependencies import NAMESPACE as PLATFORM
 from k8s.local.images import product
@@ -25,6 +27,8 @@ from tests.kind_server import KindServer
 from tests.programs import program
 from tests.service_process import ROOT, SLIPWAY, bare_environment, free_port, post
 from tests.waiting import until
+
+from slipway.clients.objects import s3_client
 
 NODE = "slipway-control-plane"
 # Of `docker`: what asks the node for its images.
@@ -72,7 +76,7 @@ class Installation(KubeWorld):
         command = [program("helm"), *arguments, *(["--values=-"] if values is not None else [])]
         return self._run(command, yaml.safe_dump(dict(values or {})))
 
-    def install_chart(self, values: Mapping[str, Any] | None = None) -> str:
+    def install_chart(self, values: Mapping[str, Any] | None = None, chart: Path = CHART) -> str:
         """`helm install --wait`, with the values of `make up` for a namespace beside it."""
         repository, _, tag = self.image.partition(":")
         above = {
@@ -82,8 +86,8 @@ class Installation(KubeWorld):
             "store": {"endpoint": f"http://s3.{PLATFORM}:7070"},
             **(values or {}),
         }
-        given = ("--values", str(CHART / "values-kind.yaml"), "--wait", "--timeout=3m")
-        said = self.helm("install", RELEASE, str(CHART), *given, values=above)
+        given = ("--values", str(chart / "values-kind.yaml"), "--wait", "--timeout=3m")
+        said = self.helm("install", RELEASE, str(chart), *given, values=above)
         # Asked for now: after a restart of the node an editor's rights are not known at once.
         self._port = int(self.get("service", FULLNAME)["spec"]["ports"][0]["nodePort"])
         return said
@@ -102,14 +106,18 @@ class Installation(KubeWorld):
         """What kubectl says; fails with its words where it does not do it."""
         return self._run([program("kubectl"), *arguments], **variables)
 
-    def slipway(self, *arguments: str) -> str:
-        """What a command of this checkout says; it must end well."""
-        return self._run([*SLIPWAY, *arguments])
+    def slipway(self, *arguments: str, text: str = "", **variables: str) -> str:
+        """What a command of this checkout says, given a text to read; it must end well."""
+        return self._run([*SLIPWAY, *arguments], text, **variables)
 
     def want(self, run_id: str) -> None:
         """Write a run id into the model's ConfigMap, with kubectl."""
         data = json.dumps({"data": {"MODEL_RUN_ID": run_id}})
         self.kubectl("patch", "configmap", f"{FULLNAME}-model", "--type=merge", f"--patch={data}")
+
+    def apply(self, document: Mapping[str, Any]) -> None:
+        """`kubectl apply` of one object."""
+        self._run([program("kubectl"), "apply", "--filename=-"], json.dumps(document))
 
     # What is there.
 
@@ -132,6 +140,16 @@ class Installation(KubeWorld):
         """Name -> pod, of one of the chart's components."""
         path = f"{self.core}/pods?labelSelector=app.kubernetes.io/component={component}"
         return {pod["metadata"]["name"]: pod for pod in self.server.ask("GET", path)["items"]}
+
+    def images(self) -> set[str]:
+        """Of all pods of the chart that stay."""
+        pods = self.pods("slot") | self.pods("router") | self.pods("controller")
+        return {
+            container["image"]
+            for pod in pods.values()
+            if "deletionTimestamp" not in pod["metadata"]
+            for container in pod["spec"]["containers"]
+        }
 
     def document(self, name: str) -> dict[str, str]:
         """The data of the ConfigMap F-name; empty when there is none."""
@@ -159,7 +177,12 @@ class Installation(KubeWorld):
             return status == 200 and document["model_version"] == run_id
 
         until(look, seconds, f"an answer of {run_id}")
-        until(lambda: self.document("state").get("stable") == run_id, 30, f"{run_id} to be stable")
+
+        def alone() -> bool:
+            found = self.document("state")
+            return found.get("stable") == run_id and not found.get("candidate")
+
+        until(alone, 30, f"{run_id} to be stable, and no candidate beside it")
 
     def forward(self, target: str, port: int) -> contextlib.AbstractContextManager[str]:
         """`kubectl port-forward`, for a while; gives the address on this machine."""
@@ -184,6 +207,18 @@ class Installation(KubeWorld):
         assert done.returncode == 0, done.stdout + done.stderr
         self.warnings += done.stderr
         return done.stdout
+
+
+@contextlib.contextmanager
+def other_image(place: Installation) -> Iterator[str]:
+    """Another tag of the same image on the node, for a while."""
+    repository, _, tag = place.image.partition(":")
+    whole = f"docker.io/library/{repository}"
+    docker(*ON_NODE, "tag", f"{whole}:{tag}", f"{whole}:{tag}-next")
+    try:
+        yield f"{tag}-next"
+    finally:
+        docker(*ON_NODE, "rm", f"{whole}:{tag}-next")
 
 
 @contextlib.contextmanager
@@ -213,6 +248,24 @@ def _scale(server: KindServer, path: str, size: int) -> None:
 def platform(server: KindServer, target: str, port: int) -> contextlib.AbstractContextManager[str]:
     """A port-forward, as its administrator, to one of the servers of `make up`."""
     return _forward(target, port, "--kubeconfig", str(server.path), "--namespace", PLATFORM)
+
+
+@contextlib.contextmanager
+def platform_store(server: KindServer) -> Iterator[Any]:
+    """A client of the object store of `make up`."""
+    keys = server.ask("GET", f"/api/v1/namespaces/{PLATFORM}/secrets/{SECRET}")["data"]
+    with platform(server, "service/s3", 7070) as address, pytest.MonkeyPatch.context() as patch:
+        for name, value in keys.items():
+            patch.setenv(name, base64.b64decode(value).decode())
+        client = s3_client(address)
+        yield client
+        client.close()
+
+
+def keys_below(store: Any, bucket: str, prefix: str) -> set[str]:
+    """The keys of a bucket that begin so."""
+    found = store.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    return {each["Key"] for each in found.get("Contents", ())}
 
 
 @contextlib.contextmanager

@@ -89,6 +89,12 @@ class KindServer:
         """What is answered at a path, as of a pod behind the API server's proxy; raises OSError."""
         return self._read(urllib.request.Request(f"{self._server}{path}")).decode()  # noqa: S310
 
+    def answers(self) -> bool:
+        """Whether the API server calls itself ready, the rights of users included."""
+        with contextlib.suppress(OSError):
+            return self.text("/readyz") == "ok"
+        return False
+
     def _read(self, request: urllib.request.Request) -> bytes:
         with urllib.request.urlopen(request, timeout=30, context=self._trusted) as answer:  # noqa: S310
             found: bytes = answer.read()

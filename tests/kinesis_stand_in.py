@@ -1,9 +1,4 @@
-"""Kinesis and DynamoDB in this process (moto's server), with faults that a test asks for.
-
-Three things of moto's are not as Kinesis has them, and are put right here: a split moves the old
-records to the new shards; puts at the same time can take the same sequence number; and each put
-costs a metric that nobody reads.
-"""
+"""The stand-in of `k8s/deps/kinesis` in this process, with faults that a test asks for."""
 
 from __future__ import annotations
 
@@ -18,16 +13,21 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from k8s.deps.kinesis.stand_in import WSGI, Quiet, application
 from moto.dynamodb.models import dynamodb_backends
-from moto.kinesis.models import KinesisBackend, Shard, Stream, kinesis_backends
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.kinesis.models import kinesis_backends
 from werkzeug.serving import make_server
 
 from slipway.clients.kinesis import aws_client
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDOFTHETEST", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
 ACCOUNT = "123456789012"
-WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+# The data of the course's test event.
+COURSE = (
+    "ewogICAgICAgICJyaWRlIjogewogICAgICAgICAgICAiUFVMb2NhdGlvbklEIjogMTMwLAogICAgICAgICAg"
+    "ICAiRE9Mb2NhdGlvbklEIjogMjA1LAogICAgICAgICAgICAidHJpcF9kaXN0YW5jZSI6IDMuNjYKICAgICAg"
+    "ICB9LCAKICAgICAgICAicmlkZV9pZCI6IDI1NgogICAgfQ=="
+)
 
 
 @dataclass
@@ -99,15 +99,15 @@ class StandIn:
         kinesis.split_shard(StreamName=name, ShardToSplit=shard, NewStartingHashKey=str(middle))
 
     def wrap(self, inner: WSGI) -> WSGI:
-        """The server's application with faults, one request at a time."""
+        """The server's application with faults."""
 
-        def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        def faulty(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
             target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
             with self.lock:
                 self.calls.append(target)
                 fault = next((each for each in self.faults if each.target == target), None)
                 if fault is None:
-                    return list(inner(environ, start))
+                    return inner(environ, start)
                 fault.times -= 1
                 if not fault.times:
                     self.faults.remove(fault)
@@ -117,7 +117,7 @@ class StandIn:
                 start("400 BAD REQUEST", [("Content-Type", "application/x-amz-json-1.1")])
                 return [body.encode()]
 
-        return application
+        return faulty
 
 
 def _half(inner: WSGI, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -134,29 +134,6 @@ def _half(inner: WSGI, environ: dict[str, Any], start: Callable[..., Any]) -> It
     return [body]
 
 
-def _split(self: Stream, shard_to_split: str, new_starting_hash_key: str) -> None:
-    """As Kinesis does it: the old shard keeps its records and takes no more."""
-    old = self.shards[shard_to_split]
-    last, middle = (
-        max(shard._shard_id for shard in self.shards.values()),
-        int(new_starting_hash_key),
-    )
-    for number, start, end in ((1, old.starting_hash, middle - 1), (2, middle, old.ending_hash)):
-        new = Shard(last + number, start, end, parent=old.shard_id)
-        self.shards[new.shard_id] = new
-    old.is_open = False
-
-
-@contextlib.contextmanager
-def _replaced(owner: type[Any], name: str, value: Any) -> Iterator[None]:
-    kept = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, kept)
-
-
 @contextlib.contextmanager
 def stand_in() -> Iterator[StandIn]:
     """A server for the length of a test, with credentials that it takes in this environment."""
@@ -164,19 +141,15 @@ def stand_in() -> Iterator[StandIn]:
     # What an earlier server of this process held is held by the process.
     for kept in (kinesis_backends, dynamodb_backends):
         kept.reset()
-    application = found.wrap(DomainDispatcherApplication(create_backend_app))
     before = dict(os.environ)
     os.environ.update(CREDENTIALS)
-    server = make_server("127.0.0.1", 0, application, threaded=True)
+    wsgi = found.wrap(application(found.lock))
+    server = make_server("127.0.0.1", 0, wsgi, threaded=True, request_handler=Quiet)
     found.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        with (
-            _replaced(Stream, "split_shard", _split),
-            _replaced(KinesisBackend, "_send_stream_metrics", lambda *_args, **_kwargs: None),
-        ):
-            yield found
+        yield found
     finally:
         for name in CREDENTIALS:
             os.environ.pop(name, None)
@@ -219,7 +192,8 @@ def lambda_event(*datas: bytes) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
-    with stand_in() as served:
-        print(served.url, flush=True)
-        threading.Event().wait()
+def course_event() -> dict[str, Any]:
+    """The course's test event: one record, its data as it stands there."""
+    event = lambda_event(b"")
+    event["Records"][0]["kinesis"]["data"] = COURSE
+    return event

@@ -44,7 +44,11 @@ class LocalInstallation:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*command, *arguments],
-                env=bare_environment() | {"SLIPWAY_CACHE_DIR": str(self.folder / "cache")},
+                env=bare_environment()
+                | {
+                    "SLIPWAY_CACHE_DIR": str(self.folder / "cache"),
+                    "SLIPWAY_SCRATCH_DIR": str(self.folder / "scratch"),
+                },
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

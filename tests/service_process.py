@@ -89,16 +89,18 @@ def serving(
     ready: bool = True,
 ) -> Iterator[ServiceProcess]:
     """A service for the length of a test; it is ended, if need be by force."""
+    folder = tempfile.TemporaryDirectory()
     surroundings = {
         **bare_environment(),
+        "SLIPWAY_SCRATCH_DIR": f"{folder.name}/scratch",
         "SLIPWAY_HOST": HOST,
         "SLIPWAY_PORT": str(free_port()),
         "SLIPWAY_ADMIN_PORT": str(free_port()),
         **(environment or {}),
     }
     named = [] if model is None else [str(model)]
-    with tempfile.TemporaryDirectory() as folder:
-        service = ServiceProcess([*command, *named, *arguments], surroundings, Path(folder) / "log")
+    with folder as made:
+        service = ServiceProcess([*command, *named, *arguments], surroundings, Path(made) / "log")
         try:
             if ready:
                 service.wait_ready()
@@ -113,10 +115,10 @@ def serving(
                     service.process.wait(10)
 
 
-def stub(kind: str, *digest: str) -> tuple[str, ...]:
-    """The command that serves one of the models of tests/stub_service.py."""
+def stub(kind: str, *digest: str, face: str = "application") -> tuple[str, ...]:
+    """The command that serves one of the models of tests/stub_service.py by a function there."""
     given = ", ".join(map(repr, (kind, *digest)))
-    return (*GUNICORN, f"tests.stub_service:application({given})")
+    return (*GUNICORN, f"tests.stub_service:{face}({given})")
 
 
 def bare_environment() -> dict[str, str]:

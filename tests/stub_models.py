@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,6 +50,13 @@ def _slow(features: Features) -> Any:
     return _minutes(features)
 
 
+def _hangs(features: Features) -> Any:
+    """Never answers the cursed ride."""
+    if _cursed(features):
+        threading.Event().wait()
+    return _minutes(features)
+
+
 def _replaced(value: Any) -> Callable[[Features], Any]:
     def answer(features: Features) -> Any:
         return [value if ride["trip_distance"] == CURSED else 1.0 for ride in features]
@@ -83,6 +91,7 @@ MODELS: dict[str, Callable[[Features], Any]] = {
     "good": _minutes,
     "raises": _raises,
     "slow": _slow,
+    "hangs": _hangs,
     "nan": _when_cursed(_replaced(float("nan"))),
     "infinite": _when_cursed(_replaced(float("inf"))),
     "none": _when_cursed(_replaced(None)),
@@ -94,7 +103,7 @@ MODELS: dict[str, Callable[[Features], Any]] = {
     "complex": _when_cursed(_replaced(1j)),
 }
 # What the service must not pass on.
-WRONG = [kind for kind in MODELS if kind not in ("good", "slow")]
+WRONG = [kind for kind in MODELS if kind not in ("good", "slow", "hangs")]
 # Those of the rollouts: on a busy machine two models of no time at all differ by chance.
 MODELS |= {
     name: _taking(0.06, answer)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from sklearn.linear_model import LinearRegression
+from tests.artifacts import save_table_model
 from tests.controller_place import ControllerPlace
 from tests.documents import ROOT, SCHEMAS, TABLE, schemas, settings_table
 
 from slipway import metrics
 from slipway.batch.job import Job, run
-from slipway.batch.shards import Shard
+from slipway.batch.shards import Shard, Table
 from slipway.clients.tables import Store
 from slipway.examples.synthetic import Recipe, write_month
 from slipway.models.obtain import obtain
@@ -52,6 +57,7 @@ def test_real_documents_fit_their_schemas(ride_model: Path, tmp_path: Path) -> N
         "release.json": json.loads(loaded.release.to_json()),
         "routing.json": json.loads(routing.to_json()),
         "summary.json": run(job, loaded, Store()).summary,
+        "table_summary.json": table_summary(tmp_path),
         "sample.json": {
             name: getattr(page, name) for name in ("pod", "digest", "next", "lost", "rows")
         },
@@ -70,6 +76,16 @@ def test_real_documents_fit_their_schemas(ride_model: Path, tmp_path: Path) -> N
     assert set(documents) == set(schemas())
     for name, document in documents.items():
         jsonschema.validate(json.loads(json.dumps(document)), schemas()[name])
+
+
+def table_summary(folder: Path) -> dict[str, Any]:
+    """Of a table with a row that cannot be scored."""
+    model = save_table_model(folder / "model", LinearRegression(), [1.0, 2.0], {"x": [1.0, 2.0]})
+    loaded = obtain(read_settings(ModelSettings, location=str(model)))
+    assert loaded is not None
+    pq.write_table(pa.table({"ex": [1.0, None]}), folder / "meters_w1.parquet")
+    job = Job(Table("meters", "w1"), str(folder), str(folder), columns={"x": "ex"})
+    return run(job, loaded, Store()).summary
 
 
 def test_the_contract_names_every_metric() -> None:
@@ -113,7 +129,13 @@ def test_metric_names_are_spelt_in_one_module_only() -> None:
 
 def test_the_lock_files_are_hashed_and_hold_no_address() -> None:
     """R9, R42: every line of the locks is pinned, hashed and free of addresses."""
-    for lock in ("requirements.lock", "requirements-dev.lock", "requirements-mlflow.lock"):
+    for group in (
+        "requirements",
+        "requirements-dev",
+        "requirements-mlflow",
+        "requirements-clients",
+    ):
+        lock = f"{group}.lock"
         text = (ROOT / lock).read_text()
         assert "://" not in text
         pinned = [line for line in text.splitlines() if re.match(r"^[a-zA-Z0-9]", line)]

@@ -45,7 +45,7 @@ PURE = [
     "usecases/protocol.py",
     "usecases/rides.py",
     "usecases/tabular.py",
-    "scoring/scorer.py",
+    *(f"scoring/{n}.py" for n in ("encoding", "forms", "linear", "scorer", "steps", "trees")),
     "models/reference.py",
     "models/release.py",
     "models/mlmodel.py",

@@ -11,7 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class WebServer:
-    """`files` by path; the next `broken` answers end in their middle; `status` in place of 200."""
+    """`files` by path; the next `broken` answers end in their middle; `status` in place of 200.
+
+    What is put is read and not kept.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     broken: int = 0
@@ -43,6 +46,13 @@ def web_server(files: dict[str, bytes]) -> Iterator[WebServer]:
                 server.broken -= 1
                 body = body[: len(body) // 2]
             self.wfile.write(body)
+
+        def do_PUT(self) -> None:
+            server.asked.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(server.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass

@@ -97,4 +97,10 @@ A rollout to watch, in three terminals:
   .venv/bin/slipway status --watch --namespace {NAMESPACE} --kubeconfig {kubeconfig}
   .venv/bin/slipway set-model {second} --wait --namespace {NAMESPACE} --kubeconfig {kubeconfig}
 Its policy is `fast`. For gates that decide: helm upgrade slipway helm/slipway -n {NAMESPACE} \\
-  --reuse-values --set rollout.preset=test   (and LOAD='--rate 100 --seconds 300')"""
+  --reuse-values --set rollout.preset=test   (and LOAD='--rate 100 --seconds 300')
+A consumer of a stream of rides, then (beside the port-forward) a ride and its event:
+  helm upgrade slipway helm/slipway -n {NAMESPACE} --reuse-values --set stream.enabled=true
+  kubectl -n {NAMESPACE} port-forward svc/kinesis 4566
+  export KINESIS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+  echo '{json.dumps({"ride": RIDE, "ride_id": 256})}' | .venv/bin/slipway stream send
+  .venv/bin/slipway stream read && .venv/bin/slipway stream lag {RELEASE}-duration"""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 from pathlib import Path
 
-from loadtest.bench import router
+from loadtest.bench import router, validation
 from loadtest.bench.goals import told
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        sys.exit(0 if told(router.figures(Path(folder))) else 1)
+        figures = itertools.chain(validation.figures(), router.figures(Path(folder)))
+        sys.exit(0 if told(figures) else 1)

@@ -32,6 +32,7 @@ from tests.kinesis_stand_in import CREDENTIALS, ride_record
 from slipway.clients.checkpoints import DynamoCheckpoints, Lease, Worker
 from slipway.clients.kinesis import KinesisStream, aws_client
 from slipway.clients.streams import Batch, Entry, Position, Record, Shard, Stream
+from slipway.logs import configure_cli
 from slipway.metrics import StreamMetrics
 from slipway.models.obtain import obtain
 from slipway.settings import ModelSettings, read_settings
@@ -214,7 +215,7 @@ def resident() -> float:
 def server() -> Iterator[str]:
     """The address of a stand-in in a process of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.kinesis_stand_in"],
+        [sys.executable, "-m", "k8s.deps.kinesis.stand_in", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -260,6 +261,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=RECORDS)
     parser.add_argument("--flat", type=int, default=FLAT)
     asked = parser.parse_args()
+    configure_cli("warning")
     os.environ.update(CREDENTIALS)
     with tempfile.TemporaryDirectory() as folder:
         model = save_ride_model(Path(folder) / "model")
@@ -272,7 +274,7 @@ def main() -> None:
         # In turns, so that what the machine does meanwhile falls on both alike.
         scored = [
             (course(pyfunc, some), slipway(processor, some))
-            for start in range(0, ONE_BY_ONE, BATCH)
+            for start in range(0, min(ONE_BY_ONE, len(records)), BATCH)
             for some in [records[start : start + BATCH]]
         ]
         slow, quick = sorted(scored, key=lambda pair: pair[0] / pair[1])[len(scored) // 2]

@@ -26,6 +26,7 @@ something to do, and never quotes a user's data or a secret.
      ├─ RolloutAborted           a rollout that was waited for was aborted
      ├─ RequestRefused           the controller will not do what was asked for
      ├─ Conflict                 a document was changed by somebody else meanwhile
+     ├─ Busy                     more is asked than can be answered in time
      └─ Unavailable              something outside does not answer; trying again may help
          ├─ AccessDenied         ... it answers, and refuses our credentials
          ├─ Throttled            ... it answers, and wants to be asked less often
@@ -83,6 +84,12 @@ class NoModel(SlipwayError):
     """No release is loaded: the slot is idle."""
 
     reason = "NoModel"
+
+
+class Busy(SlipwayError):
+    """More is asked than can be answered in time; a later request may be."""
+
+    reason = "Busy"
 
 
 class ModelFailed(SlipwayError):

@@ -8,6 +8,7 @@ files under PROMETHEUS_MULTIPROC_DIR, and whoever scrapes gets the sum over all 
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -331,14 +332,16 @@ class RouterMetrics:
 class BatchMetrics:
     """What the last run of a batch did; for a file or a Pushgateway, as no run is there for long.
 
-    `period` is the beginning of the month that was scored, in seconds since 1970.
+    `label` and `value` say what was scored: `taxi_type` or `table`. `period` is the beginning of
+    the month that was scored, in seconds since 1970; None where it is not known.
     """
 
-    def __init__(self, taxi_type: str, period: float) -> None:
+    def __init__(self, label: str, value: str, period: float | None = None) -> None:
         self.registry = CollectorRegistry()
-        self._taxi = taxi_type
+        self._label, self._value = label, value
         self._gauges: dict[str, Gauge] = {}
-        self._set(BATCH_PERIOD, "Beginning of the period that was to be scored.", period)
+        if period is not None:
+            self._set(BATCH_PERIOD, "Beginning of the period that was to be scored.", period)
 
     def ended(self, at: float, seconds: float, *, success: bool) -> None:
         """How and when the run ended."""
@@ -352,16 +355,16 @@ class BatchMetrics:
         for reason, count in summary["dropped"].items():
             self._set(BATCH_DROPPED, "Rides left out.", count, reason=reason)
         for figure, name in BATCH_FIGURES.items():
-            if summary[figure] is not None:
+            if summary.get(figure) is not None:
                 self._set(name, f"{figure.replace('_', ' ')} of the last run.", summary[figure])
         told = {"release": release, "run_id": str(summary["model_version"])}
         self._set(BATCH_INFO, "1 for the release that scored.", 1.0, **told)
 
     def _set(self, name: str, told: str, value: float, **labels: str) -> None:
-        names = ("taxi_type", *labels)
+        names = (self._label, *labels)
         gauge = self._gauges.get(name) or Gauge(name, told, names, registry=self.registry)
         self._gauges[name] = gauge
-        gauge.labels(self._taxi, *labels.values()).set(value)
+        gauge.labels(self._value, *labels.values()).set(value)
 
     def write(self, path: Path) -> None:
         """Put them into a file by a rename, so that no collector reads half of it."""
@@ -369,7 +372,7 @@ class BatchMetrics:
 
     def push(self, gateway: str) -> None:
         """Put them into a Pushgateway; what an earlier run left there under other names stays."""
-        group = {"taxi_type": self._taxi}
+        group = {self._label: self._value}
         pushadd_to_gateway(gateway, "slipway-batch", self.registry, group, timeout=5)
 
 
@@ -399,6 +402,8 @@ class StreamMetrics:
             registry=self._registry,
         )
         self._behind = self._gauge(STREAM_BEHIND, "Seconds behind the newest record, at most.")
+        # Seconds behind, and when that was so: one that waits for its sink falls behind meanwhile.
+        self._stood: tuple[float, float] | None = None
         self._age = self._gauge(STREAM_AGE, "Age of the last record when its event was put.")
         self._shards = self._gauge(STREAM_SHARDS, "Shards that this consumer reads.")
         self._info: tuple[str, str] | None = None
@@ -424,7 +429,7 @@ class StreamMetrics:
 
     def stands(self, behind: float, shards: int) -> None:
         """Where the consumer is: seconds behind, and how many shards it has."""
-        self._behind.set(behind)
+        self._stood = behind, time.monotonic()
         self._shards.set(shards)
 
     def aged(self, seconds: float) -> None:
@@ -440,6 +445,9 @@ class StreamMetrics:
 
     def expose(self) -> bytes:
         """The metrics in Prometheus's text format."""
+        if self._stood:
+            behind, since = self._stood
+            self._behind.set(behind + time.monotonic() - since)
         return generate_latest(self._registry)
 
     def _gauge(self, name: str, told: str) -> Gauge:

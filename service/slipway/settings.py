@@ -72,6 +72,10 @@ class ModelSettings(ResolveSettings):
     """The digest that the release lock must name (set by the slot's pod template)."""
     cache_dir: Path = Path("~/.cache/slipway/models")
     """Where verified artefacts and resolved references are kept."""
+    scratch_dir: Path = Path("~/.cache/slipway/scratch")
+    """Where compiled models are kept: a folder of the pod's or person's own, never a shared one."""
+    compiled: bool = True
+    """Let a model's compiled form answer where it agrees with it; false: the model itself."""
     allow_pickle: bool = False
     """Load pickled models too. A pickle runs its author's code: only for models of your own."""
     allow_unsigned: bool = False
@@ -113,6 +117,10 @@ class ServeSettings(ModelSettings):
     """Worker processes. Scale by pods instead: see docs."""
     graceful_timeout: int = Field(20, ge=0, le=600)
     """Seconds that requests in flight get after SIGTERM."""
+    queue_seconds: float = Field(5.0, gt=0, le=600)
+    """Seconds that a request may wait for a thread; after that it is answered 503."""
+    stuck_seconds: float = Field(60.0, ge=1)
+    """Seconds at one request after which a thread is lost; with all lost, /livez says so."""
     slot: str = Field("local", pattern=r"^[A-Za-z0-9._-]{1,63}$")
     """The slot that this pod belongs to: a label in metrics and a header in answers."""
     pod: str = ""
@@ -178,6 +186,10 @@ class ScoreSettings(ModelSettings):
     """A range as 2021-03..2022-04, of which SLIPWAY_INDEX is one: a backfill's Job sets both."""
     index: int = Field(0, ge=0)
     """Which of SLIPWAY_MONTHS, from 0."""
+    table: str = ""
+    """What is scored in place of taxi rides: the table's name, for a model with a signature."""
+    period: str = ""
+    """Which part of the table, as 2026-W48; empty means the month before the run date."""
     run_date: date | None = None
     """The day of the run, as 2021-04-02; empty means today."""
     input: str = "."
@@ -185,7 +197,7 @@ class ScoreSettings(ModelSettings):
     output: str = "."
     """Folder or s3://bucket/prefix under which the partitions are written, or one file."""
     transfer_seconds: float = Field(900.0, gt=0, le=86400)
-    """Seconds that fetching one file may take, repetitions included."""
+    """Seconds that fetching or writing one file may take, repetitions included."""
     max_dropped: float = Field(1.0, ge=0, le=1)
     """Share of the rides that may be left out; with more of them the run fails."""
     metrics_file: Path | None = None

@@ -57,6 +57,15 @@ def test_the_promise_of_the_cache_is_the_one_in_force(notes: Any) -> None:
     assert "while the tracking server and the store are down" in said
 
 
+def test_how_far_each_consumer_is_can_be_asked_by_its_name(notes: Any) -> None:
+    own = {"name": "tip", "application": "tips", "stream": "rides"}
+    stream = {"enabled": True, "consumers": [{"name": "duration"}, own]}
+    said = notes({**FULL, "stream": stream})
+    assert "slipway stream lag slipway-duration --stream ride_events" in said
+    assert "slipway stream lag tips --stream rides" in said
+    assert "stream lag" not in notes({})
+
+
 def test_what_uninstall_leaves_is_named(notes: Any) -> None:
     for name in ("state", "routing", "blue", "green", "control"):
         assert f"configmap/slipway-{name}" in notes({})

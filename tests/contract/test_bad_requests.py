@@ -12,9 +12,10 @@ from tests.service_process import ServiceProcess, serving, stub
 OURS = [case for case in CASES if case.number not in ROUTER_ONLY]
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[ServiceProcess]:
-    with serving(command=stub("good")) as running:
+@pytest.fixture(scope="module", params=["application", "by_flask_alone"])
+def service(request: pytest.FixtureRequest) -> Iterator[ServiceProcess]:
+    """Both faces of `answer`: the callable in front of Flask, and Flask's view."""
+    with serving(command=stub("good", face=request.param)) as running:
         yield running
 
 

@@ -30,7 +30,8 @@ def models(ride_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[s
 def installed(kind_world: KubeWorld) -> KubeWorld:
     """The chart's objects, as far as they matter here."""
     nodes = kind_world.server.ask("GET", "/api/v1/nodes")["items"]
-    names = [name for image in nodes[0]["status"]["images"] for name in image["names"]]
+    # An image whose last tag was taken away has no names.
+    names = [name for image in nodes[0]["status"]["images"] for name in image["names"] or ()]
     image = next(name for name in names if "/pause:" in name)
     for slot in SLOTS:
         body = deployment(slot)

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.artifacts import ride_pipeline, save_ride_model
 from tests.conftest import REAL_RIDES
+from tests.raw_http import exchange
+from tests.raw_http import post as raw_post
 from tests.service_process import SLIPWAY, ServiceProcess, post, serving
 
 from slipway.clients.streams import Record
@@ -135,6 +137,32 @@ def test_R47_invocations_in_all_of_mlflows_forms(
     assert document["predictions"] == native
 
 
+def test_R47_F15_tensors(
+    service: ServiceProcess, rows: list[dict[str, Any]], native: list[float]
+) -> None:
+    """A tensor holds one datatype: the zones as texts, then as whole floats."""
+    for datatype, spell in (("BYTES", str), ("FP64", float)):
+        inputs = [
+            {"name": name, "shape": [len(rows)], "datatype": kind, "data": values}
+            for name, kind, values in (
+                (PICKUP, datatype, [spell(row[PICKUP]) for row in rows]),
+                (DROPOFF, datatype, [spell(row[DROPOFF]) for row in rows]),
+                (DISTANCE, "FP64", [row[DISTANCE] for row in rows]),
+            )
+        ]
+        _, document, _ = post(f"{service.url}/v2/models/slipway/infer", {"inputs": inputs})
+        assert document["outputs"][0]["data"] == native
+
+
+def test_R47_F16_csv(
+    service: ServiceProcess, rows: list[dict[str, Any]], native: list[float]
+) -> None:
+    columns = [PICKUP, DROPOFF, DISTANCE]
+    lines = [",".join(columns), *(",".join(str(row[name]) for name in columns) for row in rows)]
+    request = raw_post("\n".join(lines).encode(), path="/invocations", media="text/csv")
+    assert exchange(service.port, request).json()["predictions"] == native
+
+
 def test_R47_the_streams_processor(
     model: Path, rows: list[dict[str, Any]], native: list[float]
 ) -> None:
@@ -151,7 +179,7 @@ def test_R47_the_streams_processor(
 
 
 @pytest.mark.parametrize("ids", ["whole numbers", "a column with missing ids"])
-def test_R47_R48_score(
+def test_row_13_R47_R48_score_differs_by_nothing_from_predict(
     ids: str, table: pa.Table, native: list[float], model: Path, tmp_path: Path
 ) -> None:
     """R48: one missing id makes pandas' whole column float; no key may become `10.0_50.0`."""

@@ -62,6 +62,9 @@
 {{- $model := .Values.model | default dict -}}
 - name: SLIPWAY_CACHE_DIR
   value: /var/cache/slipway/models
+# The pod's own: it outlives a container, and no other release's process writes into it.
+- name: SLIPWAY_SCRATCH_DIR
+  value: /tmp/slipway
 - name: SLIPWAY_ALLOW_PICKLE
   value: {{ $model.allowPickle | default false | quote }}
 - name: SLIPWAY_ALLOW_UNSIGNED

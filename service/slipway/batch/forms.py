@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from slipway.batch.shards import Shard
+from slipway.batch.shards import Part, Shard
+from slipway.errors import InvalidConfig
 from slipway.usecases.ride_columns import Rides
 from slipway.usecases.rides import DROPOFF_ZONE, PICKUP_ZONE
 
@@ -36,7 +37,7 @@ Floats = npt.NDArray[np.float64]
 class Scored:
     """The rides of one batch and what was predicted; `rows` are positions in the source."""
 
-    shard: Shard
+    part: Part
     rows: Integers
     rides: Rides
     predicted: Floats
@@ -64,7 +65,7 @@ class Form:
 def _own(scored: Scored, uuids: bool) -> list[Any]:
     rides = scored.rides
     return [
-        scored.shard.ride_ids(scored.rows, as_uuid=uuids),
+        scored.part.row_ids(scored.rows, as_uuid=uuids),
         rides.pickup_times,
         rides.pickup_zones.cast(pa.string()),
         rides.dropoff_zones.cast(pa.string()),
@@ -76,7 +77,9 @@ def _own(scored: Scored, uuids: bool) -> list[Any]:
 
 
 def _homework(scored: Scored, _uuids: bool) -> list[Any]:
-    return [scored.shard.homework_ids(scored.rows), pa.array(scored.predicted)]
+    if not isinstance(scored.part, Shard):
+        raise InvalidConfig("the homework's ids are of a month: give taxi, year and month")
+    return [scored.part.homework_ids(scored.rows), pa.array(scored.predicted)]
 
 
 OWN: Final = Form(

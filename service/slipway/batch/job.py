@@ -1,4 +1,4 @@
-"""The whole batch: one month in, one object out by one put, a summary beside it.
+"""The whole batch: one month or period in, one object out by one put, a summary beside it.
 
 The output is a function of the input's bytes and the release alone: no clock, no chance. A run
 that is killed leaves nothing under the output's name, and the next one makes the same bytes.
@@ -9,26 +9,30 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from slipway.batch.forms import OWN, Form
-from slipway.batch.shards import Shard, names_file
+from slipway.batch.forms import HOMEWORK, OWN, Form
+from slipway.batch.shards import Part, Shard, names_file
+from slipway.batch.table_scorer import TableScorer
 from slipway.batch.tables import (
-    DROPPED,
     MonthScorer,
     Totals,
     count_rows,
     open_month,
     read_month,
+    spare_pandas,
 )
 from slipway.clients.tables import Source, Store, is_web
 from slipway.errors import InputDataInvalid, InvalidConfig
-from slipway.models.obtain import Loaded
+from slipway.models.release import Release
+from slipway.scoring.scorer import Scorer
 
 SCHEMA = "1"
 
@@ -43,7 +47,7 @@ class Job:
     folder or one file. Both may be in a store, the input also on a web server.
     """
 
-    shard: Shard
+    part: Part
     input: str
     output: str
     uuids: bool = False
@@ -53,6 +57,10 @@ class Job:
     """The share of rides that may be left out; with more of them nothing is written."""
     keep_dropped: bool = False
     """Write the ids of the rides that were left out, with the reasons, beside the output."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """What the file calls the inputs of a model of tables, where that is another name."""
+    keep: tuple[str, ...] = ()
+    """Columns of the file that are written beside the predictions of a model of tables."""
 
     def __post_init__(self) -> None:
         """Refuse what would fail after all the work only."""
@@ -64,14 +72,36 @@ class Job:
     @property
     def input_uri(self) -> str:
         """The month's file, or the pattern of its files."""
-        return self.shard.input_uri(self.input)
+        return self.part.input_uri(self.input)
 
     def output_uri(self, version: str) -> str:
         """The output without its ending."""
-        filled = self.shard.fill(self.output)
+        filled = self.part.fill(self.output)
         if names_file(filled):
             return filled.removesuffix(".parquet")
-        return f"{filled.rstrip('/')}/{self.shard.output_key(version)}{self.form.suffix}"
+        return f"{filled.rstrip('/')}/{self.part.output_key(version)}{self.form.suffix}"
+
+    def check_model(self, use_case: str) -> None:
+        """Refuse what does not fit a model of this use case."""
+        if use_case == "rides" and (self.columns or self.keep):
+            raise InvalidConfig(
+                "a model of rides finds the TLC's columns by itself; --column and --keep are for "
+                "models of any other table"
+            )
+        if use_case != "rides" and self.form is HOMEWORK:
+            raise InvalidConfig("the homework's form is one of rides; this model is none of them")
+
+
+class Model(Protocol):
+    """A release, and what predicts with it: looked at only where there is something to score."""
+
+    @property
+    def release(self) -> Release:
+        """The release lock."""
+
+    @property
+    def scorer(self) -> Scorer:
+        """The model, loaded."""
 
 
 @dataclass(frozen=True)
@@ -83,23 +113,23 @@ class Outcome:
     already_there: bool
 
 
-def run(job: Job, loaded: Loaded, store: Store, progress: Progress = lambda *_: None) -> Outcome:
+def run(job: Job, model: Model, store: Store, progress: Progress = lambda *_: None) -> Outcome:
     """Score the month; raises InputDataMissing, InputDataInvalid, ModelFailed or Unavailable."""
-    if loaded.release.use_case != "rides":
-        raise InvalidConfig(
-            f"the model's use case is {loaded.release.use_case!r}; months of rides need 'rides'"
-        )
-    version = loaded.release.version
-    uri = job.output_uri(version)
+    job.check_model(model.release.use_case)
+    uri = job.output_uri(model.release.version)
     with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
         sources = read_input(job, store, Path(scratch))
-        made_from = _made_from(job, loaded, sources)
+        made_from = _made_from(job, model.release, sources)
         known = None if job.replace else _known(store, uri, made_from)
         if known is not None:
             return Outcome(known, f"{uri}.parquet", already_there=True)
+        if model.scorer.compiled and model.release.use_case == "rides":
+            spare_pandas()
+        made_from |= {"answer": model.scorer.use_case.answer}
         scored, dropped = Path(scratch, "output.parquet"), Path(scratch, "dropped.parquet")
-        totals = _score(job, loaded, sources, (scored, dropped), made_from, progress)
-        summary = made_from | summarise(totals)
+        scorer = _scorer(job, model, made_from)
+        _score(job, scorer, sources, (scored, dropped), progress)
+        summary = made_from | scorer.summary
         if job.keep_dropped:
             store.write(dropped, f"{uri}.dropped.parquet")
         store.write(scored, f"{uri}.parquet")
@@ -109,6 +139,8 @@ def run(job: Job, loaded: Loaded, store: Store, progress: Progress = lambda *_: 
 
 def check(job: Job, store: Store) -> dict[str, Any]:
     """Read and judge the month, without a model and without an output: the first step alone."""
+    if not isinstance(job.part, Shard):
+        raise InvalidConfig("only months of rides can be checked without a model")
     totals = Totals()
     with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
         sources = read_input(job, store, Path(scratch))
@@ -118,9 +150,9 @@ def check(job: Job, store: Store) -> dict[str, Any]:
                 for rides in read_month(month, "duration"):
                     totals.judge(rides)
                     totals.scored += len(rides.positions)
-        _check(totals, job.max_dropped)
+        _check(totals, job.max_dropped, "rides")
         return {
-            **asdict(job.shard),
+            **job.part.fields,
             "input": identify(sources),
             "rows": totals.rows,
             "usable": totals.scored,
@@ -132,21 +164,6 @@ def read_input(job: Job, store: Store, scratch: Path) -> list[Source]:
     """The month's files on the local disk, sorted by their names; raises InputDataMissing."""
     uris = store.matching(job.input_uri)
     return [store.read(uri, scratch / f"input-{n}.parquet") for n, uri in enumerate(uris)]
-
-
-def summarise(totals: Totals) -> dict[str, Any]:
-    """The figures of a run; means are None where no ride was scored."""
-    count = totals.scored
-    return {
-        "rows": totals.rows,
-        "scored": count,
-        "dropped": {reason: number for reason, number in totals.dropped.items() if number},
-        "mean_predicted": totals.predicted / count if count else None,
-        "std_predicted": totals.deviation,
-        "mean_actual": totals.actual / count if count else None,
-        "mean_absolute_error": totals.error / count if count else None,
-        "share_beyond_10": totals.beyond / count if count else None,
-    }
 
 
 def identify(sources: Sequence[Source]) -> dict[str, Any]:
@@ -163,13 +180,17 @@ def identify(sources: Sequence[Source]) -> dict[str, Any]:
     }
 
 
-def _made_from(job: Job, loaded: Loaded, sources: Sequence[Source]) -> dict[str, Any]:
+def _made_from(job: Job, release: Release, sources: Sequence[Source]) -> dict[str, Any]:
+    """What the output is a function of, as far as it can be said without the model itself."""
     return {
-        **asdict(job.shard),
-        "answer": loaded.scorer.use_case.answer,
-        "model_version": loaded.release.version,
-        "model_digest": loaded.release.digest,
-        "form": job.form.name,
+        **job.part.fields,
+        "model_version": release.version,
+        "model_digest": release.digest,
+        **(
+            {"form": job.form.name}
+            if release.use_case == "rides"
+            else {"columns": dict(job.columns), "keep": list(job.keep)}
+        ),
         "ids": "uuid5" if job.uuids else "row",
         "input": identify(sources),
     }
@@ -188,33 +209,75 @@ def _known(store: Store, uri: str, made_from: dict[str, Any]) -> dict[str, Any] 
     return summary if same else None
 
 
+class _Scorer(Protocol):
+    """Scores one file after another."""
+
+    totals: Totals
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures of the run."""
+
+    def batches(self, file: pq.ParquetFile, /) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        """The scored rows of a file, and those left out with their reasons."""
+
+    def check(self) -> None:
+        """Raise ModelFailed if the model failed at some of the rows."""
+
+
+def _scorer(job: Job, model: Model, made_from: dict[str, Any]) -> _Scorer:
+    metadata = {"slipway.schema": SCHEMA, "slipway.made_from": json.dumps(made_from)}
+    version = model.release.version
+    if model.release.use_case == "rides":
+        schema = job.form.schema(model.scorer.use_case.answer, metadata)
+        return MonthScorer(
+            job.part, model.scorer, version, job.form, uuids=job.uuids, schema=schema
+        )
+    return TableScorer(
+        job.part,
+        model.scorer,
+        version,
+        renamed=job.columns,
+        keep=job.keep,
+        uuids=job.uuids,
+        metadata=metadata,
+    )
+
+
 def _score(
     job: Job,
-    loaded: Loaded,
+    scorer: _Scorer,
     sources: Sequence[Source],
     targets: tuple[Path, Path],
-    made_from: dict[str, Any],
     progress: Progress,
-) -> Totals:
-    metadata = {"slipway.schema": SCHEMA, "slipway.made_from": json.dumps(made_from)}
-    schema = job.form.schema(loaded.scorer.use_case.answer, metadata)
-    scorer = MonthScorer(
-        job.shard, loaded.scorer, loaded.release.version, job.form, uuids=job.uuids
-    )
+) -> None:
     rows = _rows(sources)
-    with (
-        pq.ParquetWriter(targets[0], schema, compression=job.form.compression) as writer,
-        pq.ParquetWriter(targets[1], DROPPED, compression="zstd") as dropped,
-    ):
+    with ExitStack() as files:
+        writers: list[pq.ParquetWriter] = []
         for source in sources:
             with open_month(source) as month:
-                for scored, left_out in scorer.batches(month, schema):
-                    writer.write_batch(scored)
+                for both in scorer.batches(month):
+                    writers = writers or _writers(files, targets, both, job.form.compression)
+                    writers[0].write_batch(both[0])
                     if job.keep_dropped:
-                        dropped.write_batch(left_out)
+                        writers[1].write_batch(both[1])
                     progress(scorer.totals.rows, rows)
-    _check(scorer.totals, job.max_dropped)
-    return scorer.totals
+    scorer.check()
+    noun = "rides" if isinstance(scorer, MonthScorer) else "rows"
+    _check(scorer.totals, job.max_dropped, noun)
+
+
+def _writers(
+    files: ExitStack,
+    targets: tuple[Path, Path],
+    first: tuple[pa.RecordBatch, pa.RecordBatch],
+    compression: str,
+) -> list[pq.ParquetWriter]:
+    kinds = zip(targets, first, (compression, "zstd"), strict=True)
+    return [
+        files.enter_context(pq.ParquetWriter(target, batch.schema, compression=kind))
+        for target, batch, kind in kinds
+    ]
 
 
 def _rows(sources: Sequence[Source]) -> int:
@@ -224,16 +287,16 @@ def _rows(sources: Sequence[Source]) -> int:
     return rows
 
 
-def _check(totals: Totals, max_dropped: float) -> None:
+def _check(totals: Totals, max_dropped: float, noun: str) -> None:
     left_out = totals.rows - totals.scored
     most = max(totals.dropped, key=lambda reason: totals.dropped[reason])
     if totals.scored == 0:
         raise InputDataInvalid(
-            f"no ride of the file can be scored, most of them for {most}; "
+            f"none of the {noun} of the file can be scored, most of them for {most}; "
             "the columns may be mixed up"
         )
     if left_out > max_dropped * totals.rows:
         raise InputDataInvalid(
-            f"{left_out} of {totals.rows} rides cannot be scored, most of them for {most}; "
+            f"{left_out} of {totals.rows} {noun} cannot be scored, most of them for {most}; "
             f"the limit is {max_dropped:.1%} (--max-dropped)"
         )

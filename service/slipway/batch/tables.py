@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.abc import MetaPathFinder
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
 
+from slipway.batch.failures import Failures
 from slipway.batch.forms import Form, Scored
-from slipway.batch.shards import Shard
+from slipway.batch.shards import Part
 from slipway.clients.tables import Source
-from slipway.errors import InputDataInvalid
+from slipway.errors import InputDataInvalid, ModelFailed
 from slipway.models.columnar import columnar
 from slipway.scoring.scorer import Scorer
 from slipway.usecases.ride_columns import REASONS, Rides, find_columns, read_rides
@@ -37,6 +41,18 @@ DROPPED = pa.schema([("ride_id", pa.string()), ("reason", pa.string())])
 Floats = npt.NDArray[np.float64]
 
 
+class Judged(Protocol):
+    """A batch's rows: a reason or -1 for each of them, and how many were left out for which."""
+
+    @property
+    def reasons(self) -> npt.NDArray[Any]:
+        """One entry a row."""
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """By reason."""
+
+
 @dataclass
 class Totals:
     """What the summary needs, added up batch by batch."""
@@ -50,19 +66,36 @@ class Totals:
     actual: float = 0.0
     error: float = 0.0
     beyond: int = 0
+    # Whether the predictions are numbers.
+    numeric: bool = True
 
-    def judge(self, rides: Rides) -> None:
+    def judge(self, rows: Judged) -> None:
         """Count a batch's rows and those that were left out."""
-        self.rows += len(rides.reasons)
-        for reason, count in rides.dropped.items():
-            self.dropped[reason] += count
+        self.rows += len(rows.reasons)
+        for reason, count in rows.dropped.items():
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def count(self, answers: npt.NDArray[Any]) -> None:
+        """Add a batch's answers of whatever kind: only single numbers have a mean."""
+        if answers.ndim == 1 and answers.dtype.kind in "fiu":
+            self.add_predicted(answers.astype(np.float64))
+        else:
+            self.scored += len(answers)
+            self.numeric = False
 
     def add(self, actual: Floats, predicted: Floats) -> None:
+        """Add a batch's predictions, and how far they are from what was."""
+        error = np.abs(actual - predicted)
+        self.add_predicted(predicted)
+        self.actual += float(actual.sum())
+        self.error += float(error.sum())
+        self.beyond += int(np.count_nonzero(error > BEYOND))
+
+    def add_predicted(self, predicted: Floats) -> None:
         """Add a batch's predictions."""
         count = len(predicted)
         if not count:
             return
-        error = np.abs(actual - predicted)
         # Chan, Golub, LeVeque 1979: the sums of two parts make that of the whole.
         mean = float(predicted.mean())
         self.squares += float(np.square(predicted - mean).sum())
@@ -71,14 +104,47 @@ class Totals:
             self.squares += apart * apart * self.scored * count / (self.scored + count)
         self.scored += count
         self.predicted += float(predicted.sum())
-        self.actual += float(actual.sum())
-        self.error += float(error.sum())
-        self.beyond += int(np.count_nonzero(error > BEYOND))
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """How many rows there were, were scored, and were left out for which reason."""
+        dropped = {reason: count for reason, count in self.dropped.items() if count}
+        return {"rows": self.rows, "scored": self.scored, "dropped": dropped}
+
+    @property
+    def mean(self) -> float | None:
+        """The predictions' mean; None where there is none."""
+        return self.predicted / self.scored if self.scored and self.numeric else None
 
     @property
     def deviation(self) -> float | None:
         """The predictions' standard deviation (of the whole, as numpy's `std`)."""
-        return math.sqrt(self.squares / self.scored) if self.scored else None
+        return math.sqrt(self.squares / self.scored) if self.scored and self.numeric else None
+
+
+def spare_pandas() -> None:
+    """Let pyarrow do without pandas in this process, where nothing else has imported it.
+
+    At its first conversion pyarrow asks once whether there is pandas, by importing it, to know its
+    objects when it is given some. Here it never is, and the import is half a second and 60 MB.
+    """
+    if "pandas" in sys.modules:
+        return
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.array([])
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _NoPandas(MetaPathFinder):
+    """Tells Python's import system that there is no pandas."""
+
+    def find_spec(self, fullname: str, *_where: Any) -> None:
+        """Refuse that one, and leave all others to those that come after."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("not needed here", name=fullname)
 
 
 def open_month(source: Source) -> pq.ParquetFile:
@@ -104,7 +170,7 @@ def read_month(month: pq.ParquetFile, answer: str) -> Iterator[Rides]:
     done = 0
     batches = month.iter_batches(BATCH_ROWS, columns=columns.names)
     while True:
-        with _damage(done):
+        with damage(done):
             batch = next(batches, None)
         if batch is None:
             return
@@ -113,7 +179,8 @@ def read_month(month: pq.ParquetFile, answer: str) -> Iterator[Rides]:
 
 
 @contextmanager
-def _damage(row: int) -> Iterator[None]:
+def damage(row: int) -> Iterator[None]:
+    """Turns what is raised by bytes that cannot be read into InputDataInvalid."""
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
@@ -126,35 +193,85 @@ class MonthScorer:
     """Scores one month with one release, batch by batch; `totals` grow on the way."""
 
     def __init__(
-        self, shard: Shard, scorer: Scorer, version: str, form: Form, *, uuids: bool
+        self,
+        part: Part,
+        scorer: Scorer,
+        version: str,
+        form: Form,
+        *,
+        uuids: bool,
+        schema: pa.Schema,
     ) -> None:
-        self._shard = shard
+        self._part = part
         self._scorer = scorer
         self._version = version
         self._form = form
         self._uuids = uuids
+        self._schema = schema
         case = scorer.use_case
         self._apart = isinstance(case, RidesCase) and case.apart
-        self._columnar = columnar(scorer.predict) if scorer.form == "native" else None
+        self._columnar = None if scorer.compiled else columnar(scorer.predict)
         self._agrees: bool | None = None
+        self._failures = Failures()
         self.totals = Totals()
 
-    def batches(
-        self, month: pq.ParquetFile, schema: pa.Schema
-    ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-        """The scored rides of one file, and those left out with their reasons."""
+    def batches(self, month: pq.ParquetFile) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        """The scored rides of one file, and those left out with their reasons.
+
+        After rides at which the model fails nothing more is given, and `check` raises.
+        """
         for rides in read_month(month, self._scorer.use_case.answer):
             first = self.totals.rows
-            predicted = self._predict(rides)
             self.totals.judge(rides)
+            try:
+                predicted = self._predict(rides)
+            except ModelFailed as error:
+                self._blame(error, rides, first)
+            if self._failures.enough:
+                return
+            if self._failures:
+                continue
             self.totals.add(rides.actual, predicted)
-            scored = Scored(self._shard, rides.positions + first, rides, predicted, self._version)
+            scored = Scored(self._part, rides.positions + first, rides, predicted, self._version)
             columns = self._form.fill(scored, self._uuids)
-            yield pa.record_batch(columns, schema=schema), self._left_out(rides, first)
+            yield pa.record_batch(columns, schema=self._schema), self._left_out(rides, first)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures of the run; means are None where no ride was scored."""
+        totals, count = self.totals, self.totals.scored
+        return {
+            **totals.counts,
+            "mean_predicted": totals.mean,
+            "std_predicted": totals.deviation,
+            "mean_actual": totals.actual / count if count else None,
+            "mean_absolute_error": totals.error / count if count else None,
+            "share_beyond_10": totals.beyond / count if count else None,
+        }
+
+    def check(self) -> None:
+        """Raise ModelFailed if the model failed at some of the rides."""
+        self._failures.check()
+
+    def _blame(self, error: ModelFailed, rides: Rides, first: int) -> None:
+        def name(place: int) -> str:
+            row = rides.positions[place : place + 1] + first
+            (ride,) = self._part.row_ids(row, as_uuid=self._uuids).to_pylist()
+            return f"{ride} (row {row[0]} of the input, the first of which is 0)"
+
+        self._failures.add(
+            error,
+            lambda start, stop: self._predict(rides.between(start, stop)),
+            len(rides.positions),
+            name,
+        )
 
     def _predict(self, rides: Rides) -> Floats:
         if not len(rides.positions):
             return np.empty(0)
+        if self._scorer.compiled:
+            columns = rides.columns(apart=self._apart)
+            return self._scorer.score_columns(*columns, len(rides.positions))
         model = self._columnar
         if model is None:
             return self._natively(rides)
@@ -173,11 +290,11 @@ class MonthScorer:
 
     def _compare(self, rides: Rides, predicted: Floats) -> bool:
         """Whether the model itself answers the first rides with the same bits."""
-        native = self._natively(rides.first(COMPARED))
+        native = self._natively(rides.between(0, COMPARED))
         return bool(np.array_equal(native, predicted[:COMPARED]))
 
     def _left_out(self, rides: Rides, first: int) -> pa.RecordBatch:
         rows = np.flatnonzero(rides.reasons >= 0)
         reasons = pa.DictionaryArray.from_arrays(pa.array(rides.reasons[rows]), list(REASONS))
-        ids = self._shard.ride_ids(rows + first, as_uuid=self._uuids)
+        ids = self._part.row_ids(rows + first, as_uuid=self._uuids)
         return pa.record_batch([ids, reasons.cast(pa.string())], schema=DROPPED)

@@ -20,7 +20,6 @@ from slipway import logs
 from slipway.cli.cluster_options import Context, Kubeconfig, Local, Name, Namespace, cluster_of
 from slipway.clients.checkpoints import DynamoCheckpoints, group_of
 from slipway.clients.kinesis import KinesisStream, aws_client
-from slipway.clients.tables import Store, is_s3
 from slipway.cluster.protocol import Cluster
 from slipway.errors import InvalidConfig
 from slipway.metrics import StreamMetrics
@@ -32,7 +31,7 @@ from slipway.stream.following import Following, candidate_of, processor_of
 from slipway.stream.patience import Patience, Stopped
 from slipway.stream.processor import Processor
 from slipway.stream.scoring import Scoring
-from slipway.stream.sink import Letters, letters_to_store, letters_to_stream
+from slipway.stream.sink import Letters, letters_to
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +100,7 @@ def run(settings: ConsumeSettings, cluster: Cluster | None, stop: threading.Even
     patience = Patience(
         stop, lambda: consumer_at[0].alive() if consumer_at else None, metrics.again
     )
-    scoring, end = _scoring(settings, cluster)
+    scoring, following = _scoring(settings, cluster)
     server = None
     try:
         consumer = _consumer(settings, scoring, metrics, patience)
@@ -110,7 +109,7 @@ def run(settings: ConsumeSettings, cluster: Cluster | None, stop: threading.Even
             server = StatusServer(
                 settings.consume_host,
                 settings.consume_port,
-                answers(consumer, scoring, metrics, settings),
+                answers(consumer, scoring, following, metrics, settings),
                 "SLIPWAY_CONSUME_PORT",
             )
             server.start()
@@ -124,7 +123,8 @@ def run(settings: ConsumeSettings, cluster: Cluster | None, stop: threading.Even
     except Stopped as stopped:
         log.warning("stopped before it began", why=str(stopped))
     finally:
-        end()
+        if following:
+            following.stop()
         if server:
             server.close()
     log.info("stopped")
@@ -133,13 +133,19 @@ def run(settings: ConsumeSettings, cluster: Cluster | None, stop: threading.Even
 def answers(
     consumer: Consumer,
     scoring: Callable[[], Scoring | None],
+    following: Following | None,
     metrics: StreamMetrics,
     settings: ConsumeSettings,
 ) -> Answers:
     """Path -> answer of the consumer's port."""
 
+    def idle() -> bool:
+        return following is not None and following.idle and not scoring()
+
     def why() -> str:
-        return consumer.trouble or ("" if scoring() else "no model is promoted and loaded yet")
+        if scoring():
+            return consumer.trouble
+        return "no model is promoted yet" if idle() else "the promoted model is not loaded yet"
 
     def status(_query: str) -> Answer:
         now = scoring()
@@ -160,7 +166,8 @@ def answers(
         )
 
     def ready(_query: str) -> Answer:
-        told = why()
+        # As a slot without a model is: nothing can be waited for.
+        told = "" if idle() else why()
         return document(503 if told else 200, {"ready": not told, "why": told})
 
     def lives(_query: str) -> Answer:
@@ -177,8 +184,8 @@ def answers(
 
 def _scoring(
     settings: ConsumeSettings, cluster: Cluster | None
-) -> tuple[Callable[[], Scoring | None], Callable[[], None]]:
-    """What gives the scoring of the moment, and what ends it."""
+) -> tuple[Callable[[], Scoring | None], Following | None]:
+    """What gives the scoring of the moment, and what follows the cluster for it."""
     name, most = settings.stream_name, settings.max_record_bytes
     if cluster is None:
         loaded = obtain(settings)
@@ -188,7 +195,7 @@ def _scoring(
             loaded.scorer, loaded.release, name, max_bytes=most, tries=settings.tries
         )
         pinned = Scoring(processor)
-        return lambda: pinned, lambda: None
+        return lambda: pinned, None
     following = Following(
         cluster,
         settings,
@@ -197,7 +204,7 @@ def _scoring(
         settings.follow_seconds,
     )
     following.start()
-    return lambda: following.scoring, following.stop
+    return lambda: following.scoring, following
 
 
 def _consumer(
@@ -213,7 +220,16 @@ def _consumer(
     group = group_of(settings.application, settings.stream_name, made)
     pod = settings.pod or socket.gethostname()
     output = KinesisStream(kinesis, settings.output_stream)
-    letters = _letters(settings, kinesis, patience)
+    letters: Letters = _no_letters
+    if settings.dead_letters:
+        letters = letters_to(
+            settings.dead_letters,
+            kinesis,
+            settings.s3_endpoint,
+            settings.application,
+            settings.stream_name,
+            patience,
+        )
     checkpoints = DynamoCheckpoints(dynamo, settings.checkpoint_table, group)
     since = time.time() if settings.start_at == "newest" else 0.0
     return Consumer(
@@ -225,16 +241,6 @@ def _consumer(
         metrics,
         Rules(settings.batch_records, settings.poll_seconds, settings.silent_seconds, since),
     )
-
-
-def _letters(settings: ConsumeSettings, kinesis: object, patience: Patience) -> Letters:
-    where, application, source = settings.dead_letters, settings.application, settings.stream_name
-    if not where:
-        return _no_letters
-    if is_s3(where) or where.startswith("/"):
-        store = Store(settings.s3_endpoint)
-        return letters_to_store(store, where, application, source, patience)
-    return letters_to_stream(KinesisStream(kinesis, where), application, source, patience)
 
 
 def _no_letters(_bad: object) -> None:

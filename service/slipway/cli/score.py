@@ -1,13 +1,17 @@
-"""`slipway score`: one month of rides in, one Parquet file with predictions out."""
+"""`slipway score`: one month of rides, or any table, in; one Parquet file with predictions out."""
 
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -17,14 +21,16 @@ import typer
 from slipway.batch.forms import HOMEWORK, OWN
 from slipway.batch.job import Job, Outcome, check, run
 from slipway.batch.plan import months
-from slipway.batch.shards import Shard, month_before
+from slipway.batch.shards import Part, Shard, Table, month_before
 from slipway.cli.fetch import reference_of
 from slipway.cli.scored import progress, show, show_check
 from slipway.clients.tables import Store
 from slipway.errors import InputDataMissing, InvalidConfig
 from slipway.logs import configure_cli
 from slipway.metrics import BatchMetrics
-from slipway.models.obtain import obtain
+from slipway.models.obtain import obtain_release, release_of
+from slipway.models.release import Release
+from slipway.scoring.scorer import Scorer
 from slipway.settings import ScoreSettings, read_settings
 
 log = structlog.get_logger(__name__)
@@ -64,12 +70,29 @@ def score(
     ] = None,
     in_year: Annotated[int | None, typer.Argument(metavar="YEAR")] = None,
     in_month: Annotated[int | None, typer.Argument(metavar="MONTH")] = None,
-    model: Annotated[
-        str | None, typer.Argument(help="Model reference; without it the environment's.")
+    in_model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help="Model reference; without it the environment's."),
     ] = None,
     taxi_type: Annotated[TaxiType | None, typer.Option(help="As the first argument.")] = None,
     year: Annotated[int | None, typer.Option(help="As the second argument.")] = None,
     month: Annotated[int | None, typer.Option(help="As the third argument.")] = None,
+    model: Annotated[str | None, typer.Option(help="As the fourth argument.")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Score a table of this name, not rides of a month.")
+    ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(help="Which part of the table.  [default: the month before the run date]"),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INPUT=COLUMN", help="What the table calls a model's input; often."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A table's column to write beside; often."),
+    ] = None,
     run_date: Annotated[
         datetime | None,
         typer.Option(
@@ -108,26 +131,31 @@ def score(
     ] = None,
     form: Annotated[Output, typer.Option("-o", help="The summary on stdout.")] = Output.TABLE,
 ) -> None:
-    """Score one month of rides into a Parquet file.
+    """Score one month of rides, or one period of any other table, into a Parquet file.
 
-    Without year and month it is the month before the run date.
+    Without year and month, or period, it is the month before the run date.
     """
     configure_cli()
+    # So that an orchestrator's, or a pod's, "end now" leaves no scratch; the output is whole or
+    # not there in any case. The first process of a container has no other answer to it at all.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     settings = read_settings(
         ScoreSettings,
         taxi_type=taxi_type or taxi,
         year=_first(year, in_year),
         month=_first(month, in_month),
+        table=table,
+        period=period,
         run_date=run_date.date() if run_date else None,
         input=input,
         output=output,
         max_dropped=max_dropped,
         metrics_file=metrics_file,
         push_gateway=push_gateway,
-        **reference_of(model, release_file),
+        **reference_of(model or in_model, release_file),
     )
     job = Job(
-        _shard(settings),
+        _part(settings),
         settings.input,
         settings.output,
         uuids=ids is Ids.UUID5,
@@ -135,6 +163,8 @@ def score(
         form=HOMEWORK if output_format is OutputFormat.HOMEWORK else OWN,
         max_dropped=settings.max_dropped,
         keep_dropped=keep_dropped,
+        columns=_columns(column or ()),
+        keep=tuple(keep or ()),
     )
     store = Store(settings.s3_endpoint, settings.transfer_seconds)
     if check_only:
@@ -142,7 +172,7 @@ def score(
         typer.echo(json.dumps(found, indent=2)) if form is Output.JSON else show_check(found)
         return
     began = time.monotonic()
-    with _measured(settings, job.shard) as measured:
+    with _measured(settings, job.part) as measured:
         outcome = _score(settings, job, store)
         measured.scored(outcome.summary, outcome.summary["model_digest"][7:19])
     if form is Output.JSON:
@@ -153,6 +183,23 @@ def score(
 
 def _first(option: int | None, argument: int | None) -> int | None:
     return argument if option is None else option
+
+
+def _columns(given: Sequence[str]) -> dict[str, str]:
+    """Input -> column."""
+    pairs = [each.partition("=") for each in given]
+    if wrong := [whole for whole, pair in zip(given, pairs, strict=True) if not all(pair)]:
+        raise InvalidConfig(f"--column {wrong[0]}: write INPUT=COLUMN")
+    return {name: column for name, _, column in pairs}
+
+
+def _part(settings: ScoreSettings) -> Part:
+    if not settings.table:
+        if settings.period:
+            raise InvalidConfig("a period is one of a table: name it, as --table meters")
+        return _shard(settings)
+    before = month_before(settings.run_date or datetime.now(UTC).date())
+    return Table(settings.table, settings.period or "{:04d}-{:02d}".format(*before))
 
 
 def _shard(settings: ScoreSettings) -> Shard:
@@ -174,6 +221,17 @@ def _shard(settings: ScoreSettings) -> Shard:
     return shard
 
 
+def _metrics(part: Part) -> BatchMetrics:
+    if isinstance(part, Shard):
+        begins = datetime(part.year, part.month, 1, tzinfo=UTC)
+        return BatchMetrics("taxi_type", part.taxi_type, begins.timestamp())
+    # What a period is called is its owner's: when it begins is known of the usual form only.
+    with suppress(ValueError):
+        begins = datetime.strptime(str(part.fields["period"]), "%Y-%m").replace(tzinfo=UTC)
+        return BatchMetrics("table", str(part.fields["table"]), begins.timestamp())
+    return BatchMetrics("table", str(part.fields["table"]))
+
+
 def _of_range(settings: ScoreSettings) -> Shard:
     shards = months(settings.months, settings.taxi_type)
     if settings.index >= len(shards):
@@ -182,19 +240,29 @@ def _of_range(settings: ScoreSettings) -> Shard:
 
 
 def _score(settings: ScoreSettings, job: Job, store: Store) -> Outcome:
-    loaded = obtain(settings)
-    if loaded is None:
+    release = release_of(settings)
+    if release is None:
         raise InvalidConfig("no model is named: give a reference, MODEL_RUN_ID or MODEL_URI")
-    with progress(job.shard) as report:
-        return run(job, loaded, store, report)
+    with progress(job.part) as report:
+        return run(job, _Named(settings, release), store, report)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A model that is fetched and loaded when it is asked for: not for a month that is there."""
+
+    settings: ScoreSettings
+    release: Release
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        return obtain_release(self.settings, self.release).scorer
 
 
 @contextmanager
-def _measured(settings: ScoreSettings, shard: Shard) -> Iterator[BatchMetrics]:
+def _measured(settings: ScoreSettings, part: Part) -> Iterator[BatchMetrics]:
     """Tells the run's metrics however it ends; a place that does not take them fails no run."""
-    metrics = BatchMetrics(
-        shard.taxi_type, datetime(shard.year, shard.month, 1, tzinfo=UTC).timestamp()
-    )
+    metrics = _metrics(part)
     began, success = time.monotonic(), False
     try:
         yield metrics

@@ -14,11 +14,11 @@ from rich.table import Table
 
 from slipway.batch.job import Outcome
 from slipway.batch.job import Progress as Report
-from slipway.batch.shards import Shard
+from slipway.batch.shards import Part
 
 
 @contextmanager
-def progress(shard: Shard) -> Iterator[Report]:
+def progress(part: Part) -> Iterator[Report]:
     """A bar where a person watches, silence elsewhere; what is said goes to stderr."""
     console = Console(stderr=True)
     bar = Progress(
@@ -31,19 +31,19 @@ def progress(shard: Shard) -> Iterator[Report]:
         disable=not sys.stderr.isatty(),
     )
     with bar:
-        task = bar.add_task(str(shard), total=None)
+        task = bar.add_task(str(part), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def show(outcome: Outcome, seconds: float) -> None:
     """The summary for a person; the last line is the one that the course's homework asks for."""
     summary = outcome.summary
-    unit = "minutes" if summary["answer"] == "duration" else "dollars"
-    show_lines(_lines(summary, unit))
+    show_lines(_lines(summary))
     console = Console()
     said = "was there already, made from just this" if outcome.already_there else "written"
     console.print(f"{outcome.uri}\n{said}, {seconds:.1f} s", soft_wrap=True, highlight=False)
-    typer.echo(f"predicted mean {summary['answer']}: {summary['mean_predicted']}")
+    if "form" in summary:
+        typer.echo(f"predicted mean {summary['answer']}: {summary['mean_predicted']}")
 
 
 def show_check(found: dict[str, Any]) -> None:
@@ -60,17 +60,20 @@ def show_lines(lines: Any) -> None:
 
 
 def _counts(summary: dict[str, Any], kept: str) -> Iterator[tuple[str, str]]:
-    yield "rides", f"{summary['rows']:,}"
+    yield "rides" if "taxi_type" in summary else "rows", f"{summary['rows']:,}"
     yield kept, f"{summary[kept]:,}"
     for reason, count in summary["dropped"].items():
         yield f"  left out: {reason.replace('_', ' ')}", f"{count:,}"
 
 
-def _lines(summary: dict[str, Any], unit: str) -> Iterator[tuple[str, str]]:
+def _lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    unit = {"duration": " minutes", "tip": " dollars"}.get(summary["answer"], "")
     yield from _counts(summary, "scored")
-    yield "mean predicted", f"{summary['mean_predicted']:.2f} {unit}"
-    yield "  standard deviation", f"{summary['std_predicted']:.2f} {unit}"
-    yield "mean actual", f"{summary['mean_actual']:.2f} {unit}"
-    yield "mean absolute error", f"{summary['mean_absolute_error']:.2f} {unit}"
-    yield f"off by more than 10 {unit}", f"{summary['share_beyond_10']:.1%}"
+    if summary["mean_predicted"] is not None:
+        yield "mean predicted", f"{summary['mean_predicted']:.2f}{unit}"
+        yield "  standard deviation", f"{summary['std_predicted']:.2f}{unit}"
+    if "mean_actual" in summary:
+        yield "mean actual", f"{summary['mean_actual']:.2f}{unit}"
+        yield "mean absolute error", f"{summary['mean_absolute_error']:.2f}{unit}"
+        yield f"off by more than 10{unit}", f"{summary['share_beyond_10']:.1%}"
     yield "model", summary["model_version"]

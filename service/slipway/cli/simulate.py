@@ -17,7 +17,7 @@ from slipway.errors import InvalidConfig
 from slipway.rollout import figures as known
 from slipway.rollout.figures import Scenario
 from slipway.rollout.policy import PRESETS, Policy
-from slipway.rollout.policy_document import parse_policy
+from slipway.rollout.policy_document import parse_values
 from slipway.rollout.simulate import Result, simulate
 from slipway.rollout.summary import Summary
 from slipway.rollout.traffic import Answers, Keys, Traffic, ride_answers
@@ -28,7 +28,7 @@ _DAY = 86_400.0
 
 def simulate_rollouts(
     policy: Annotated[
-        str, typer.Option(help="A preset, or a file with a policy as in the chart's values.")
+        str, typer.Option(help="A preset, a file of the chart's values, or their `rollout` alone.")
     ] = "careful",
     rate: Annotated[float, typer.Option(min=0, help="Requests a second.")] = 50.0,
     runs: Annotated[int, typer.Option(min=1, help="Rollouts to simulate.")] = 200,
@@ -88,7 +88,7 @@ def _policy(text: str) -> Policy:
     if text in PRESETS:
         return PRESETS[text]
     try:
-        return parse_policy(Path(text).read_text())
+        return parse_values(Path(text).read_text())
     except OSError as error:
         raise InvalidConfig(
             f"there is no preset and no file {text}; presets are {', '.join(PRESETS)}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,14 +16,28 @@ import typer
 from slipway.clients.checkpoints import DynamoCheckpoints, Lease, group_of
 from slipway.clients.kinesis import KinesisStream, aws_client
 from slipway.clients.streams import Entry, Position, Shard, Stream
-from slipway.errors import InvalidInput, IteratorExpired, TimedOut
+from slipway.errors import (
+    InvalidConfig,
+    InvalidInput,
+    IteratorExpired,
+    Throttled,
+    TimedOut,
+)
+from slipway.logs import configure_cli
 from slipway.settings import ConsumeSettings, read_settings
+from slipway.stream.patience import Patience, Stopped, within
 from slipway.stream.shares import is_read_out
-from slipway.stream.sink import chunks
+from slipway.stream.sink import put_all
 
-app = typer.Typer(help="Send rides to a stream, read events from one, see how far consumers are.")
+app = typer.Typer(
+    help="Send rides to a stream, read events from one, see how far consumers are.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 POLL_SECONDS = 0.3
+# Seconds in which a stream that is throttled is asked again.
+PATIENCE_SECONDS = 20.0
 
 StreamName = Annotated[str | None, typer.Option("--stream", help="The stream's name.")]
 
@@ -42,15 +58,8 @@ def send(
     source = KinesisStream(aws_client("kinesis", settings.kinesis_endpoint), settings.stream_name)
     text = file.read_bytes() if file else sys.stdin.buffer.read()
     entries = [_entry(number, line) for number, line in enumerate(text.splitlines(), 1) if line]
-    for chunk in chunks(entries):
-        left = list(chunk)
-        for _ in range(20):
-            left = [left[index] for index in source.put(left)]
-            if not left:
-                break
-            time.sleep(POLL_SECONDS)
-        if left:
-            raise TimedOut(f"the stream {source.name} did not take all records")
+    with _patient() as patience:
+        put_all(source, entries, patience)
     typer.echo(f"sent {len(entries)} records to {source.name}", err=True)
 
 
@@ -84,12 +93,21 @@ def lag(
     settings = read_settings(ConsumeSettings, application=application, stream_name=stream)
     if output not in ("text", "json"):
         raise InvalidInput("--output is text or json")
+    if not settings.application:
+        raise InvalidConfig("SLIPWAY_APPLICATION: name the consumer, as in `stream lag NAME`")
     source = KinesisStream(aws_client("kinesis", settings.kinesis_endpoint), settings.stream_name)
     dynamo = aws_client("dynamodb", settings.dynamodb_endpoint or settings.kinesis_endpoint)
     group = group_of(settings.application, settings.stream_name, source.made())
     leases, _ = DynamoCheckpoints(dynamo, settings.checkpoint_table, group).rows()
+    if not leases:
+        told = f"no consumer {settings.application} has begun with {source.name}"
+        typer.echo(told, err=True)
     known = {lease.shard: lease for lease in leases}
-    rows = [_row(source, shard, known.get(shard.name)) for shard in source.shards()]
+    with _patient() as patience:
+        rows = [
+            patience.until_done(functools.partial(_row, source, shard, known.get(shard.name)))
+            for shard in source.shards()
+        ]
     if output == "json":
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -98,6 +116,21 @@ def lag(
             f"{row['shard']}  {row['state']:<9}  {row['behind']:>8.1f} s behind"
             f"  after {row['sequence'] or '-'}  {row['owner'] or 'nobody'}"
         )
+
+
+@app.callback()
+def _root() -> None:
+    configure_cli("warning")
+
+
+@contextmanager
+def _patient() -> Iterator[Patience]:
+    """A patience with a stream that is throttled; what is wrong otherwise is said at once."""
+    try:
+        with within(PATIENCE_SECONDS, mends=(Throttled,)) as patience:
+            yield patience
+    except Stopped as stopped:
+        raise TimedOut(f"given up after {PATIENCE_SECONDS:.0f} s: {stopped}") from stopped
 
 
 def _entry(number: int, line: bytes) -> Entry:
@@ -110,23 +143,29 @@ def _entry(number: int, line: bytes) -> Entry:
 
 
 def _tail(source: Stream, position: Position, deadline: float) -> Iterator[bytes]:
-    places: dict[str, str | None] = {}
+    # None where a shard is read to its end.
+    iterators: dict[str, str | None] = {}
+    shown: dict[str, Position] = {}
     while True:
         found = False
-        for shard in source.shards():
-            if shard.name not in places:
-                places[shard.name] = source.iterator(shard.name, position)
-            iterator = places[shard.name]
-            if iterator is None:
-                continue
+        for name in [shard.name for shard in source.shards()]:
             try:
-                batch = source.read(shard.name, iterator, 1000)
+                if name not in iterators:
+                    iterators[name] = source.iterator(name, shown.get(name, position))
+                if (iterator := iterators[name]) is None:
+                    continue
+                batch = source.read(name, iterator, 1000)
             except IteratorExpired:
-                places[shard.name] = None
+                # Whoever reads the lines took longer over them than an iterator holds.
+                del iterators[name]
+                found = True
                 continue
-            places[shard.name] = batch.following
+            except Throttled:
+                continue
+            iterators[name] = batch.following
             for record in batch.records:
                 found = True
+                shown[name] = Position(record.sequence)
                 yield record.data
         if not found:
             if time.monotonic() >= deadline:

@@ -11,31 +11,19 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
-
-import urllib3
-import urllib3.exceptions
 
 from slipway.clients.objects import Readable
 from slipway.errors import AccessDenied, ArtifactMissing, Unavailable
+
+if TYPE_CHECKING:
+    import urllib3
 
 TRIES = 3
 PAUSE = 0.5
 # Small, as the time is looked at between two blocks, however slowly they come.
 BLOCK = 1 << 14
-
-RETRIES = urllib3.Retry(
-    total=None,
-    connect=2,
-    read=2,
-    redirect=5,
-    status=2,
-    other=0,
-    status_forcelist=(429, 500, 502, 503, 504),
-    backoff_factor=0.2,
-    raise_on_status=False,
-)
 
 Opener = Callable[[], AbstractContextManager[Readable]]
 
@@ -101,6 +89,9 @@ class WebFiles:
     @contextmanager
     def open(self, url: str) -> Iterator[Readable]:
         """One file's bytes; raises ArtifactMissing, AccessDenied or Unavailable."""
+        # Here, as a file or a store needs none of it.
+        import urllib3.exceptions
+
         host = urlsplit(url).hostname or ""
         with _http(url) as pool:
             try:
@@ -109,7 +100,7 @@ class WebFiles:
                     url,
                     preload_content=False,
                     timeout=urllib3.Timeout(connect=5, read=10),
-                    retries=RETRIES,
+                    retries=_retries(),
                     # The bytes as they lie there: their digest names them.
                     headers={"Accept-Encoding": "identity"},
                 )
@@ -125,6 +116,8 @@ class WebFiles:
 
 
 def _http(url: str) -> urllib3.PoolManager:
+    import urllib3
+
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
@@ -143,3 +136,19 @@ def _check(status: int, host: str) -> None:
     if status == 401:
         raise AccessDenied(f"{host} wants credentials; put them into the address")
     raise Unavailable(f"{host} answers {status}")
+
+
+def _retries() -> urllib3.Retry:
+    import urllib3
+
+    return urllib3.Retry(
+        total=None,
+        connect=2,
+        read=2,
+        redirect=5,
+        status=2,
+        other=0,
+        status_forcelist=(429, 500, 502, 503, 504),
+        backoff_factor=0.2,
+        raise_on_status=False,
+    )

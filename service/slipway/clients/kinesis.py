@@ -74,7 +74,9 @@ def aws_errors(what: str) -> Iterator[None]:
         told = error.response.get("Error", {})
         raise _of_code(what, told.get("Code", ""), told.get("Message", "")) from error
     except (BotoCoreError, OSError) as error:
-        raise Unavailable(f"{what} does not answer: {type(error).__name__}") from error
+        address = getattr(error, "kwargs", {}).get("endpoint_url")
+        where = f" at {address}" if address else ""
+        raise Unavailable(f"{what} does not answer{where}: {type(error).__name__}") from error
 
 
 def _of_code(what: str, code: str, message: str) -> SlipwayError:

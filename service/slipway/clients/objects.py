@@ -1,6 +1,7 @@
 """Reads artefacts where they lie: S3-compatible stores, MLflow's artefact proxy, folders.
 
-Nothing here deserialises; every call is bounded in time by its client's own limits.
+Nothing here deserialises; every call is bounded in time by its client's own limits. The clients'
+libraries are imported where they are used: a folder needs neither, and they take long.
 """
 
 from __future__ import annotations
@@ -12,11 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
-
-import boto3
-import urllib3.exceptions
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from slipway.errors import AccessDenied, ArtifactMissing, SlipwayError, Unavailable
 
@@ -70,6 +66,9 @@ def objects_for(uri: str, *, s3_endpoint: str = "", tracking_uri: str = "") -> O
 
 def s3_client(endpoint: str = "") -> Any:
     """A boto3 client that gives up within seconds, by the environment's own credentials."""
+    import boto3
+    from botocore.config import Config
+
     config = Config(
         connect_timeout=2,
         read_timeout=10,
@@ -184,6 +183,9 @@ def _bucket_and_prefix(uri: str) -> tuple[str, str]:
 @contextmanager
 def s3_errors(uri: str) -> Iterator[None]:
     """Turns what boto3 raises within the block into our own errors."""
+    import urllib3.exceptions
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
     place = f"the object store (bucket {urlsplit(uri).netloc})"
     try:
         yield

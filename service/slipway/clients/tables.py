@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from slipway.clients.downloads import WebFiles, download
 from slipway.clients.listing import is_pattern, local_files, stored_objects
 from slipway.clients.objects import s3_client, s3_errors
+from slipway.clients.uploads import upload
 from slipway.errors import ArtifactMissing, InputDataMissing, InvalidConfig, Unavailable
 
 CHUNK = 1 << 20
@@ -39,7 +40,7 @@ class Source:
 
 
 class Store:
-    """Folders and S3-compatible stores by URI; `seconds` are for fetching one file."""
+    """Folders and S3-compatible stores by URI; `seconds` are for fetching or putting one file."""
 
     def __init__(self, s3_endpoint: str = "", seconds: float = 900.0) -> None:
         self._endpoint = s3_endpoint
@@ -86,8 +87,10 @@ class Store:
         try:
             if not is_s3(uri):
                 return Path(uri).read_bytes().decode()
-            with self._get(uri) as body:
-                return str(body.read().decode())
+            with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
+                target = Path(folder, "text")
+                download(lambda: self._get(uri), target, self._seconds, uri.rsplit("/", 1)[-1])
+                return target.read_bytes().decode()
         except (ArtifactMissing, UnicodeDecodeError, *_NO_FILE):
             return None
         except OSError as error:
@@ -124,12 +127,10 @@ class Store:
                 _write_local(stream, Path(uri))
 
     def _put(self, stream: Any, uri: str) -> None:
-        bucket, key = _place(uri)
         try:
-            with s3_errors(uri):
-                self._client.put_object(Bucket=bucket, Key=key, Body=stream)
+            upload(self._client, stream, uri, self._seconds)
         except ArtifactMissing as error:
-            raise InvalidConfig(f"there is no bucket {bucket}; make it first") from error
+            raise InvalidConfig(f"there is no bucket {_place(uri)[0]}; make it first") from error
 
     @contextmanager
     def _get(self, uri: str) -> Iterator[Any]:

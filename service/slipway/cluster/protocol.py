@@ -36,7 +36,8 @@ class Pod:
     `address` is host:port of the API, `admin` that of the port for metrics, sample and status.
     `digest` is what its template says that it runs. `why` is what keeps it from being ready, with
     the process's own last words first, as in "DigestMismatch: ...". One that is being deleted is
-    not ready, one that has ended is not there.
+    not ready, one that has ended is not there. `unheard`: it was ready when its node was last heard
+    of, and is held for not ready since that says nothing any more.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Pod:
     ready: bool = False
     restarts: int = 0
     why: str = ""
+    unheard: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ def pod_of(pod: Mapping[str, Any], port: int, admin_port: int) -> Pod:
     host = f"[{address}]" if ":" in address else address
     leaving = bool(metadata.get("deletionTimestamp"))
     ready = not leaving and _condition(status, "Ready").get("status") == "True"
+    # The control plane takes back the one, the kubelet alone the other.
+    answered = _condition(status, "ContainersReady").get("status") == "True"
     return Pod(
         name=metadata.get("name", ""),
         address=f"{host}:{port}" if host else "",
@@ -66,6 +68,7 @@ def pod_of(pod: Mapping[str, Any], port: int, admin_port: int) -> Pod:
         ready=ready,
         restarts=sum(int(each.get("restartCount", 0)) for each in _containers(status)),
         why="" if ready else _shortened("is being deleted" if leaving else _why(status)),
+        unheard=answered and not ready and not leaving,
     )
 
 

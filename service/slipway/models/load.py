@@ -18,10 +18,12 @@ import structlog
 from slipway.errors import DigestMismatch, ModelFailed, Unsigned, Untrusted, VersionMismatch
 from slipway.models import mlmodel
 from slipway.models.cache import VerifiedArtifact
+from slipway.models.form_store import FormStore, Kept
 from slipway.models.mlmodel import ModelFile, parse_mlmodel
 from slipway.models.release import Release
 from slipway.models.resolve import PICKLE_PAIR, pickle_pair
 from slipway.models.trusted_types import TRUSTED_TYPES
+from slipway.scoring.forms import Form
 from slipway.scoring.scorer import Predict, Scorer
 from slipway.usecases.protocol import UseCase
 from slipway.usecases.rides import Rides, takes_zones_apart
@@ -43,22 +45,76 @@ class LoadingPolicy:
 
 
 def load(
-    artifact: VerifiedArtifact, release: Release, policy: LoadingPolicy
+    artifact: VerifiedArtifact,
+    release: Release,
+    policy: LoadingPolicy,
+    forms: FormStore | None = None,
+    *,
+    compiled: bool = True,
 ) -> tuple[ModelFile, Scorer]:
-    """The model of a verified artefact, ready to score.
+    """The model of a verified artefact, ready to score: compiled where that agrees, else native.
 
-    Raises Untrusted, VersionMismatch or Unsigned before anything is deserialised, and ModelFailed
-    when the deserialiser itself gives up.
+    With `compiled` false it is native always. With a store of forms a known artefact is not
+    deserialised at all. Raises Untrusted, VersionMismatch or Unsigned before anything is
+    deserialised, and ModelFailed when the deserialiser itself gives up.
     """
     if artifact.digest != release.digest:
         raise DigestMismatch("the artefact that was verified is not the release's")
     model_file = describe(artifact)
     use_case = use_case_of(model_file, release.use_case)
     check(model_file, policy, use_case)
-    predict = _deserialise(artifact.path, model_file)
-    if isinstance(predict, _Pair):
-        use_case = Rides(use_case.answer, apart=takes_zones_apart(predict.names))
-    return model_file, Scorer(use_case, predict, numeric=release.use_case == "rides")
+    numeric = release.use_case == "rides"
+    if kept := forms.find(artifact.digest) if forms and compiled else None:
+        scorer = Scorer(
+            _of_zones(use_case, apart=kept.apart),
+            compiled=kept.form,
+            why="it was compiled and compared at an earlier start",
+            numeric=numeric,
+        )
+    else:
+        predict = _deserialise(artifact.path, model_file)
+        use_case = _of_zones(use_case, apart=isinstance(use_case, Rides) and _apart(predict))
+        form, why = None, "SLIPWAY_COMPILED is false"
+        if compiled:
+            form, why = _compiled(predict, use_case, example_of(artifact, model_file))
+        scorer = Scorer(use_case, predict, compiled=form, why=why, numeric=numeric)
+        if form and forms:
+            forms.keep(artifact.digest, Kept(form, isinstance(use_case, Rides) and use_case.apart))
+    log.info("model loaded", form=scorer.form, why=scorer.why, digest=release.digest)
+    return model_file, scorer
+
+
+def _compiled(
+    predict: Predict, use_case: UseCase, example: bytes | None
+) -> tuple[Form | None, str]:
+    """A form that agrees with the model, or None; and why."""
+    from slipway.models.agreement import Disagreement, compare
+    from slipway.models.compile import NotCompilable, compile_model
+
+    try:
+        form = compile_model(predict, use_case)
+        rows = compare(form, predict, use_case, example)
+    except NotCompilable as error:
+        return None, f"it is not compiled: {error}"
+    except Disagreement as error:
+        return None, f"its compiled form is not used: {error}"
+    # A model's attributes are whatever its file says; the model itself may do all the same.
+    except Exception as error:  # noqa: BLE001
+        return None, f"it cannot be compiled: {type(error).__name__}"
+    return form, f"its compiled form agrees with it on {rows} rows"
+
+
+def _apart(predict: Predict) -> bool:
+    """Whether the model's vectoriser takes zones apart; raises ModelFailed if it knows no ride."""
+    steps = getattr(predict, "steps", None) or getattr(
+        getattr(predict, "__self__", None), "steps", None
+    )
+    names = getattr(steps[0][1], "feature_names_", None) if steps else None
+    return names is not None and takes_zones_apart(names)
+
+
+def _of_zones(use_case: UseCase, *, apart: bool) -> UseCase:
+    return Rides(use_case.answer, apart=True) if apart else use_case
 
 
 def describe(artifact: VerifiedArtifact) -> ModelFile:
@@ -180,7 +236,6 @@ class _Pair:
     def __init__(self, vectorizer: Any, model: Any) -> None:
         self._vectorizer, self._model = vectorizer, model
         self.steps = [("vectorizer", vectorizer), ("model", model)]
-        self.names: list[str] = list(vectorizer.feature_names_)
 
     def __call__(self, features: list[Mapping[str, Any]]) -> Any:
         return self._model.predict(self._vectorizer.transform(features))

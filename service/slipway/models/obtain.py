@@ -10,6 +10,7 @@ import structlog
 from slipway.clients.objects import Objects, objects_for
 from slipway.errors import DigestMismatch, SlipwayError, Unavailable
 from slipway.models.cache import ArtifactCache, VerifiedArtifact, verify
+from slipway.models.form_store import FormStore
 from slipway.models.load import LoadingPolicy, example_of, load
 from slipway.models.mlmodel import ModelFile
 from slipway.models.reference import (
@@ -57,7 +58,8 @@ def obtain_release(settings: ModelSettings, release: Release) -> Loaded:
     policy = LoadingPolicy(
         settings.allow_pickle, settings.allow_unsigned, settings.allow_version_mismatch
     )
-    model_file, scorer = load(artifact, release, policy)
+    forms = FormStore(settings.scratch_dir)
+    model_file, scorer = load(artifact, release, policy, forms, compiled=settings.compiled)
     return Loaded(release, model_file, scorer, example_of(artifact, model_file))
 
 

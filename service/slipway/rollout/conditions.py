@@ -28,8 +28,9 @@ def _conditions(situation: Situation) -> Iterator[Condition]:
     if snapshot.policy_problem:
         yield Condition("InvalidConfig", snapshot.policy_problem)
     found = snapshot.resolution
-    if found and found.problem and found.mark == snapshot.desired.mark:
-        yield Condition(found.problem.reason, found.problem.message)
+    asked = found if found and found.mark == snapshot.desired.mark else None
+    if asked and asked.dead_end:
+        yield Condition(asked.dead_end.reason, asked.dead_end.message)
     for router in snapshot.routers:
         if router.rejected and router.loaded_epoch != state.epoch:
             yield Condition("RouterRejected", f"{router.name}: {router.rejected}"[:500])
@@ -38,6 +39,10 @@ def _conditions(situation: Situation) -> Iterator[Condition]:
     if found and found.release and _news_waits(situation, found.mark, found.release):
         yield Condition("WaitsForWatch", f"{named(found.release)} waits until the watch is over")
     yield from _phase_conditions(situation)
+    # Nothing waits for an alias that stays what it was, so all else is more urgent.
+    if asked and asked.problem:
+        told = f"{snapshot.desired.reference} stays what it was; asking failed: "
+        yield Condition(asked.problem.reason, told + asked.problem.message)
 
 
 def _news_waits(situation: Situation, mark: str, release: Release) -> bool:

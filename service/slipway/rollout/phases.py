@@ -64,7 +64,7 @@ def _resolving(situation: Situation) -> Move | None:
     if situation.pending:
         return None
     desired, found = situation.snapshot.desired, situation.snapshot.resolution
-    problem = desired.problem or (found.problem if found else None)
+    problem = desired.problem or (found.dead_end if found else None)
     note = Note("AlreadyServing", "nothing new is wanted")
     if problem:
         note = Note(problem.reason, problem.message, warning=True)

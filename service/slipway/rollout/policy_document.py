@@ -20,6 +20,8 @@ from slipway.errors import InvalidConfig
 from slipway.rollout.policy import PRESETS, Policy
 
 KEY = "policy.yaml"
+# Where the chart's values have it.
+VALUES_KEY = "rollout"
 MAX_LENGTH = 64 * 1024
 _DAY = 86_400.0
 
@@ -35,12 +37,34 @@ def read_policy(document: Document | None) -> Policy:
 
 def parse_policy(text: str) -> Policy:
     """Read a policy; raises InvalidConfig that names the key and the line."""
-    tree = _load(text)
+    return _policy(_load(text), _lines(text))
+
+
+def parse_values(text: str) -> Policy:
+    """Read the policy in values of the chart, its key `rollout`; a null there is not given.
+
+    What has no such key is read as a policy. Raises InvalidConfig as `parse_policy` does.
+    """
+    tree, lines = _load(text), _lines(text)
+    if not isinstance(tree, dict) or VALUES_KEY not in tree:
+        return _policy(tree, lines)
+    within = f"{VALUES_KEY}."
+    named = {key.removeprefix(within): at for key, at in lines.items() if key.startswith(within)}
+    return _policy(_given(tree[VALUES_KEY]), named)
+
+
+def _given(tree: Any) -> Any:
+    """Without the nulls, which the chart leaves out too."""
+    if not isinstance(tree, dict):
+        return tree
+    return {key: _given(value) for key, value in tree.items() if value is not None}
+
+
+def _policy(tree: Any, lines: Mapping[str, int]) -> Policy:
     if tree is None:
         return PRESETS["careful"]
     if not isinstance(tree, dict):
         raise InvalidConfig("the rollout policy must be a mapping of keys, as `preset: careful`")
-    lines = _lines(text)
     preset = tree.get("preset", "careful")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise InvalidConfig(f"preset{_at(lines, 'preset')} must be one of {', '.join(PRESETS)}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, get_args
 
 import structlog
@@ -25,6 +25,9 @@ from slipway.rollout.snapshot import Desired, Problem, Resolution
 from slipway.rollout.state import State
 
 FIRST_RETRY, LAST_RETRY = 2.0, 15.0
+# A reference that is written again and again starts nothing until it has stayed for so long: each
+# start would take a candidate's pods down.
+SETTLED = 1.0
 # Attempts that hang cannot be ended, only left behind; so many of them, then no new ones.
 MOST_ATTEMPTS = 4
 
@@ -88,10 +91,13 @@ class Resolving:
         self._outcome: Resolution | None = None
         self._failures = 0
         self._due = 0.0
+        self._seen = ""
+        self._settled = 0.0
 
     def look(self, desired: Desired, state: State | None) -> Resolution | None:
         """The outcome for this writing of the reference so far; begins a try where one is due."""
         now = self._monotonic()
+        self._settle(desired.mark, now)
         if self._attempt and self._attempt.desired.mark != desired.mark:
             self._leave()
         if self._outcome and self._outcome.mark != desired.mark:
@@ -106,7 +112,15 @@ class Resolving:
             self._collect(now)
         return self._outcome
 
+    def _settle(self, mark: str, now: float) -> None:
+        if mark != self._seen:
+            # What a new process finds may have been there for ever.
+            self._settled = now + SETTLED if self._seen else now
+            self._seen = mark
+
     def _is_due(self, desired: Desired, now: float) -> bool:
+        if now < self._settled:
+            return False
         self._left = [attempt for attempt in self._left if not attempt.done.is_set()]
         if len(self._left) >= MOST_ATTEMPTS:
             return False
@@ -175,7 +189,7 @@ class Resolving:
         self._due = now + min(FIRST_RETRY * 2 ** min(self._failures, 8), LAST_RETRY)
         self._failures += 1
         # An alias that was resolved before stays what it was while nobody can be asked.
-        self._outcome = Resolution(found.mark, release=known) if known else found
+        self._outcome = replace(found, release=known)
 
     def _leave(self) -> None:
         if self._attempt:

@@ -48,11 +48,19 @@ class Desired:
 
 @dataclass(frozen=True)
 class Resolution:
-    """What the reference under `mark` led to at last: a release or a problem. Missing: pending."""
+    """What the reference under `mark` led to at last: a release or a problem. Missing: pending.
+
+    Both: the release is what an alias led to before, the problem why it cannot be asked now.
+    """
 
     mark: str
     release: Release | None = None
     problem: Problem | None = None
+
+    @property
+    def dead_end(self) -> Problem | None:
+        """The problem, where there is no release to go by."""
+        return None if self.release else self.problem
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def wanted(current: Wanted, routing: str | None, pods: Mapping[SlotName, Iterabl
     """The table of the document, unless that is older than the current one or cannot be read.
 
     A document that is gone changes nothing: the controller makes it anew. Its pods are those that
-    are ready and run what the table says.
+    are ready and run what the table says; where a slot has none, those whose node is silent: they
+    most likely serve, and nothing else would.
     """
     table, refused = current.table, ""
     if routing is not None:
@@ -58,13 +59,13 @@ def is_answering(wanted: Wanted) -> bool:
 def _serving(
     table: Table, pods: Mapping[SlotName, Iterable[Pod]]
 ) -> dict[SlotName, tuple[str, ...]]:
-    return {
-        slot: tuple(
-            sorted(
-                pod.address
-                for pod in pods.get(slot, ())
-                if pod.ready and pod.digest == entry.digest and usable_address(pod.address)
-            )
-        )
-        for slot, entry in table.slots.items()
-    }
+    found: dict[SlotName, tuple[str, ...]] = {}
+    for slot, entry in table.slots.items():
+        fitting = [
+            pod
+            for pod in pods.get(slot, ())
+            if pod.digest == entry.digest and usable_address(pod.address)
+        ]
+        ready = [pod for pod in fitting if pod.ready] or [pod for pod in fitting if pod.unheard]
+        found[slot] = tuple(sorted(pod.address for pod in ready))
+    return found

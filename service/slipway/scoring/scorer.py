@@ -1,4 +1,4 @@
-"""Applies a model to rows and refuses whatever is no prediction. Pure.
+"""Applies a model, or its compiled form, to rows and refuses whatever is no prediction. Pure.
 
 A model is code of somebody else: it may raise, answer too little, or answer NaN. All of that is
 the model's failure and never the request's, so that the error gate of a rollout can see it.
@@ -7,32 +7,53 @@ the model's failure and never the request's, so that the error gate of a rollout
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from slipway.errors import ModelFailed, ModelOutputInvalid
+from slipway.scoring.encoding import Category, Floats
+from slipway.scoring.forms import Form
 from slipway.usecases.protocol import UseCase
+
+NATIVE = "native"
 
 Predict = Callable[[Any], Any]
 
 
 class Scorer:
-    """A use case and a model's `predict`, together.
+    """A use case and what predicts, together.
 
-    `form` says what predicts: `native` is the model itself. `numeric` demands one finite float
-    for each row; without it, labels and several outputs a row are let through too.
+    `predict` is the model's own, unless there is a `compiled` form of it: then rows go to that by
+    name. `why` says in a sentence why it is the one or the other. `numeric` demands one finite
+    float for each row; without it, labels and several outputs a row are let through too.
     """
 
     def __init__(
-        self, use_case: UseCase, predict: Predict, form: str = "native", *, numeric: bool = True
+        self,
+        use_case: UseCase,
+        predict: Predict | None = None,
+        *,
+        compiled: Form | None = None,
+        why: str = "",
+        numeric: bool = True,
     ) -> None:
+        asked = compiled or predict
+        if asked is None:
+            raise ValueError("a scorer needs a model's predict or a compiled form")
         self.use_case = use_case
-        self.form = form
-        self.predict = predict
+        self.compiled = compiled
+        self.predict: Predict = asked
+        self.why = why
+        self._features = use_case.named if compiled else use_case.features
         self._numeric = numeric
+
+    @property
+    def form(self) -> str:
+        """What predicts: the compiled form's name, or `native` for the model itself."""
+        return self.compiled.name if self.compiled else NATIVE
 
     def score(self, rows: Sequence[Any]) -> npt.NDArray[Any]:
         """Predictions for rows of the use case's `row_type`, shape (len(rows),) and more.
@@ -40,7 +61,7 @@ class Scorer:
         Raises ModelFailed or ModelOutputInvalid; `row` is then the first row that fails alone.
         """
         try:
-            return self.score_features(self.use_case.features(rows), len(rows))
+            return self.score_features(self._features(rows), len(rows))
         except ModelFailed as error:
             if len(rows) == 1:
                 error.row = 0
@@ -51,6 +72,17 @@ class Scorer:
     def score_features(self, features: Any, count: int) -> npt.NDArray[Any]:
         """Predictions for `count` rows that are already what the model takes."""
         return self.guard(lambda: self.predict(features), count)
+
+    def score_columns(
+        self, categories: Mapping[str, Category], numbers: Mapping[str, Floats], count: int
+    ) -> npt.NDArray[Any]:
+        """Predictions for `count` rows in columns; only with a compiled form."""
+        form = self.compiled
+        if form is None:
+            raise ValueError("only a compiled form takes columns")
+        return self.guard(
+            lambda: form.predict(form.encoding.columns(categories, numbers, count)), count
+        )
 
     def guard(self, call: Callable[[], Any], count: int) -> npt.NDArray[Any]:
         """What `call`, some way of asking the model, answers for `count` rows."""
@@ -64,7 +96,7 @@ class Scorer:
     def _blame(self, error: ModelFailed, rows: Sequence[Any]) -> ModelFailed:
         for index, row in enumerate(rows):
             try:
-                self.score_features(self.use_case.features([row]), 1)
+                self.score_features(self._features([row]), 1)
             except ModelFailed as alone:
                 return type(alone)(f"row {index}: {alone.message}", row=index)
         return error
@@ -97,9 +129,8 @@ def check_output(raw: Any, count: int, *, numeric: bool = True) -> npt.NDArray[A
     sound = _sound(values)
     if not sound.all():
         row = int(np.argmin(sound.reshape(count, -1).all(axis=1)))
-        raise ModelOutputInvalid(
-            f"the model's answer for row {row} is no finite number or label", row=row
-        )
+        which = f" for row {row}" if count > 1 else ""
+        raise ModelOutputInvalid(f"the model's answer{which} is no finite number or label", row=row)
     return values
 
 

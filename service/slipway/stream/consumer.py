@@ -120,11 +120,12 @@ class Consumer:
     def turn(self) -> bool:
         """Look after the leases if it is time, then read each shard once; whether one had more."""
         self.alive()
-        if time.monotonic() - self._shared >= self._rules.silent_seconds / 3:
-            self.share()
         scoring = self._scoring()
         if scoring is None:
+            # A replica that cannot load the model leaves the shards to those that can.
             return False
+        if time.monotonic() - self._shared >= self._rules.silent_seconds / 3:
+            self.share()
         self._metrics.scores_with(scoring.stable.release.label, scoring.stable.release.version)
         more = [
             self._guarded(held, scoring)

@@ -46,7 +46,10 @@ def promoted_of(data: Mapping[str, str]) -> Promoted:
 
 
 class Following:
-    """`scoring` is what scores now; None until something is promoted and loaded."""
+    """`scoring` is what scores now; None until something is promoted and loaded.
+
+    `idle` where the last look found nothing promoted: there is nothing to wait for then.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Following:
         seconds: float = 2.0,
     ) -> None:
         self.scoring: Scoring | None = None
+        self.idle = False
         self._cluster = cluster
         self._settings = settings
         self._make = make
@@ -91,6 +95,7 @@ class Following:
     def _follow(self) -> None:
         document = self._cluster.read("state")
         wanted = promoted_of(document.data) if document else Promoted()
+        self.idle = wanted.stable is None
         if wanted.stable is None:
             return
         known = self.scoring

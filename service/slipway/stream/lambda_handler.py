@@ -9,20 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from slipway.clients.kinesis import KinesisStream, aws_client
 from slipway.clients.streams import Record, Stream
-from slipway.clients.tables import Store, is_s3
 from slipway.errors import InvalidConfig, InvalidInput, SlipwayError, Unavailable
 from slipway.models.obtain import obtain
 from slipway.settings import LambdaSettings, read_settings
-from slipway.stream.patience import Patience, Stopped
+from slipway.stream.patience import Patience, Stopped, within
 from slipway.stream.processor import BAD_BASE64, Bad, Processor, Scored
-from slipway.stream.sink import Letters, letters_to_store, letters_to_stream, put_all
+from slipway.stream.sink import Letters, letters_to, put_all
 
 # A function that waits is paid for, and Lambda itself tries again: so only a little patience.
 PATIENCE_SECONDS = 5.0
@@ -85,7 +82,7 @@ class Handler:
     ) -> tuple[list[str], SlipwayError] | None:
         """Put all out; what failed, by sequence number, and why."""
         try:
-            with _little_patience() as patience:
+            with within(PATIENCE_SECONDS) as patience:
                 if self._output is not None:
                     put_all(self._output, [each.entry for each in scored], patience)
                 if self._letters is not None:
@@ -98,19 +95,6 @@ class Handler:
             return None
         told = f"{len(bad)} records are bad, the first: {bad[0].reason}, {bad[0].detail}"
         return [each.record.sequence for each in bad], InvalidInput(told)
-
-
-@contextmanager
-def _little_patience() -> Iterator[Patience]:
-    """A patience that is over after PATIENCE_SECONDS."""
-    stop = threading.Event()
-    timer = threading.Timer(PATIENCE_SECONDS, stop.set)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield Patience(stop)
-    finally:
-        timer.cancel()
 
 
 def handler_of(settings: LambdaSettings) -> Handler:
@@ -129,20 +113,20 @@ def handler_of(settings: LambdaSettings) -> Handler:
         return Handler(processor, None, None, partial=settings.partial_responses)
     kinesis = aws_client("kinesis", settings.kinesis_endpoint)
     output = KinesisStream(kinesis, settings.output_stream)
-    letters = _letters(settings, kinesis) if settings.dead_letters else None
-    return Handler(processor, output, letters, partial=settings.partial_responses)
-
-
-def _letters(settings: LambdaSettings, kinesis: Any) -> Callable[[Patience], Letters]:
-    where, source = settings.dead_letters, settings.stream_name
-
-    def made(patience: Patience) -> Letters:
-        if is_s3(where):
-            store = Store(settings.s3_endpoint)
-            return letters_to_store(store, where, APPLICATION, source, patience)
-        return letters_to_stream(KinesisStream(kinesis, where), APPLICATION, source, patience)
-
-    return made
+    letters = functools.partial(
+        letters_to,
+        settings.dead_letters,
+        kinesis,
+        settings.s3_endpoint,
+        APPLICATION,
+        settings.stream_name,
+    )
+    return Handler(
+        processor,
+        output,
+        letters if settings.dead_letters else None,
+        partial=settings.partial_responses,
+    )
 
 
 @functools.cache

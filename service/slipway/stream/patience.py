@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import structlog
@@ -32,7 +33,8 @@ class Patience:
     """Waits between tries: twice as long each time, up to 5 s, never past `stop`.
 
     `alive` is called before each try, so that whoever watches sees a loop that waits, not one that
-    hangs; `again` with the error's reason for each try that failed.
+    hangs; `again` with the error's reason for each try that failed. Errors that are not of `mends`
+    are raised at once.
     """
 
     def __init__(
@@ -40,10 +42,12 @@ class Patience:
         stop: threading.Event,
         alive: Callable[[], None] = lambda: None,
         again: Callable[[str], None] = lambda _reason: None,
+        mends: tuple[type[SlipwayError], ...] = MENDS,
     ) -> None:
         self.stop = stop
         self._alive = alive
         self._again = again
+        self._mends = mends
 
     def until_done(self, call: Callable[[], Answer]) -> Answer:
         """What `call` returns as soon as it does. Raises Stopped, and Conflict at once."""
@@ -54,7 +58,7 @@ class Patience:
                 answer = call()
             except Conflict:
                 raise
-            except MENDS as error:
+            except self._mends as error:
                 pause, told = self.after(error, pause, told)
             else:
                 if told:
@@ -70,3 +74,16 @@ class Patience:
         if self.stop.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - no secret
             raise Stopped(error.message)
         return min(LONGEST, 2 * pause), error.message
+
+
+@contextmanager
+def within(seconds: float, mends: tuple[type[SlipwayError], ...] = MENDS) -> Iterator[Patience]:
+    """A patience that is over after so many seconds: then it raises Stopped."""
+    stop = threading.Event()
+    timer = threading.Timer(seconds, stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield Patience(stop, mends=mends)
+    finally:
+        timer.cancel()

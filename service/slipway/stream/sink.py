@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
+from slipway.clients.kinesis import KinesisStream
 from slipway.clients.streams import Entry, Stream
-from slipway.clients.tables import Store
+from slipway.clients.tables import Store, is_s3
 from slipway.errors import Throttled
 from slipway.stream.patience import Patience
 from slipway.stream.processor import Bad
@@ -70,6 +72,15 @@ def letter(bad: Bad, application: str, stream: str) -> bytes:
             "cut": len(record.data) > MAX_KEPT,
         }
     )
+
+
+def letters_to(
+    where: str, kinesis: Any, s3_endpoint: str, application: str, source: str, patience: Patience
+) -> Letters:
+    """Dead letters to a stream's name, s3://bucket/prefix or a folder's absolute path."""
+    if is_s3(where) or where.startswith("/"):
+        return letters_to_store(Store(s3_endpoint), where, application, source, patience)
+    return letters_to_stream(KinesisStream(kinesis, where), application, source, patience)
 
 
 def letters_to_stream(stream: Stream, application: str, source: str, patience: Patience) -> Letters:

@@ -12,6 +12,9 @@ from typing import Any, Protocol
 
 Row = Mapping[str, Any]
 
+# The kinds of features that a compiled model may take by name.
+TEXT, NUMBER, WHOLE, OPTIONAL = "text", "number", "whole number", "number or nothing"
+
 
 @dataclass(frozen=True)
 class InputField:
@@ -23,7 +26,7 @@ class InputField:
 
 
 class UseCase(Protocol):
-    """Five members; `rides` and `tabular` are the built-in ones."""
+    """Seven members; `rides` and `tabular` are the built-in ones."""
 
     # The word in the release lock.
     name: str
@@ -37,3 +40,12 @@ class UseCase(Protocol):
 
     def features(self, rows: Sequence[Any]) -> Any:
         """Checked rows (instances of `row_type`) -> what the model's `predict` takes."""
+
+    def kinds(self) -> Mapping[str, str] | None:
+        """The features' kinds in the model's order; None where they are of others too."""
+
+    def named(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Checked rows -> their features by name, as a compiled model takes them.
+
+        Only for a use case that has kinds; a number that is missing is NaN.
+        """

@@ -112,17 +112,17 @@ class Rides:
             }
         return categories, {DISTANCE: self.distances}
 
-    def first(self, count: int) -> Rides:
-        """The first so many of the rides."""
+    def between(self, start: int, stop: int) -> Rides:
+        """The rides from one place to another, without the latter."""
         return replace(
             self,
-            positions=self.positions[:count],
-            pickup_times=self.pickup_times[:count],
-            pickup_zones=self.pickup_zones[:count],
-            dropoff_zones=self.dropoff_zones[:count],
-            pair_places=self.pair_places[:count],
-            distances=self.distances[:count],
-            actual=self.actual[:count],
+            positions=self.positions[start:stop],
+            pickup_times=self.pickup_times[start:stop],
+            pickup_zones=self.pickup_zones[start:stop],
+            dropoff_zones=self.dropoff_zones[start:stop],
+            pair_places=self.pair_places[start:stop],
+            distances=self.distances[start:stop],
+            actual=self.actual[start:stop],
         )
 
     def features(self, *, apart: bool = False) -> list[dict[str, Any]]:

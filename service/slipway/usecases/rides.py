@@ -10,12 +10,13 @@ Models from the course's homework take the two zones apart in place of the pair.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from slipway.errors import ModelFailed
-from slipway.usecases.protocol import InputField
+from slipway.usecases.protocol import NUMBER, TEXT, InputField
 
 # Miles. Longer "rides" in the TLC's files are errors of the meter, and a bound is what keeps a
 # valid number from becoming an infinite prediction.
@@ -44,7 +45,7 @@ def zone_key(zone: float | str) -> str:
     """
     if isinstance(zone, str):
         text = zone.strip()
-        if not text or len(text) > MAX_ZONE_LENGTH:
+        if not text or len(zone) > MAX_ZONE_LENGTH:
             raise ValueError(f"a zone's text must have 1 to {MAX_ZONE_LENGTH} characters")
         whole, _, fraction = text.partition(".")
         digits = whole.isascii() and whole.isdigit()
@@ -67,12 +68,25 @@ def pair_of_keys(pickup: str, dropoff: str) -> str:
     return f"{pickup}_{dropoff}"
 
 
-class Ride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One ride as a request holds it; the names are the TLC's column names."""
+_WHOLE = {"minimum": 0, "maximum": MAX_ZONE_ID, "multipleOf": 1}
+# What `strip` leaves something of: it and JSON Schema's `\s` differ in these characters.
+_PATTERN = r"[^\s\u001c-\u001f\u0085]|\ufeff"
+_TEXT = {"minLength": 1, "maxLength": MAX_ZONE_LENGTH, "pattern": _PATTERN}
 
-    PULocationID: int | float | str
-    DOLocationID: int | float | str
-    trip_distance: float
+# The schemas say what `__post_init__` checks, for documents that are made from the type.
+Zone = (
+    Annotated[int, Meta(extra_json_schema=_WHOLE)]
+    | Annotated[float, Meta(extra_json_schema=_WHOLE)]
+    | Annotated[str, Meta(extra_json_schema=_TEXT)]
+)
+
+
+class Ride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One ride; the names are the TLC's column names. Zones are ids, as number or text."""
+
+    PULocationID: Zone
+    DOLocationID: Zone
+    trip_distance: Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_DISTANCE})]
 
     def __post_init__(self) -> None:
         """Check what types alone cannot say."""
@@ -115,6 +129,16 @@ class Rides:
             ride_features(pair_key(ride.PULocationID, ride.DOLocationID), ride.trip_distance)
             for ride in rows
         ]
+
+    def kinds(self) -> dict[str, str]:
+        """The features by name."""
+        if self.apart:
+            return {PICKUP_ZONE: TEXT, DROPOFF_ZONE: TEXT, DISTANCE: NUMBER}
+        return {PAIR: TEXT, DISTANCE: NUMBER}
+
+    def named(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """What `features` gives: it has names already."""
+        return self.features(rows)
 
 
 def ride_features(pair: str, distance: float) -> dict[str, Any]:

@@ -10,7 +10,8 @@ model gets a frame of exactly the signature's dtypes, with which that enforcemen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import GenericAlias
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from slipway.errors import InvalidConfig, InvalidInput
-from slipway.usecases.protocol import InputField
+from slipway.usecases.protocol import NUMBER, OPTIONAL, TEXT, WHOLE, InputField
 
 MAX_TEXT = 65_536
 # What fits into datetime64[ns], in whole years.
@@ -30,7 +31,7 @@ FIRST_YEAR, LAST_YEAR = 1678, 2261
 _DOUBLE = float(np.finfo(np.float64).max)
 
 # MLflow's type word -> the numpy dtype that MLflow's enforcement expects.
-_DTYPES = {
+DTYPES = {
     "boolean": "bool",
     "integer": "int32",
     "long": "int64",
@@ -40,7 +41,7 @@ _DTYPES = {
     "datetime": "datetime64[ns]",
 }
 # These have no value for "missing".
-_WHOLE = ("integer", "long")
+INTEGERS = ("integer", "long")
 
 
 class Tabular:
@@ -59,7 +60,7 @@ class Tabular:
         tensor: tuple[str, tuple[int, ...]] | None = None,
     ) -> None:
         self.inputs = tuple(inputs)
-        self._tensor = tensor
+        self.tensor = tensor
         self._names = [field.name for field in self.inputs]
         self._row_type = _columns_type(self.inputs) if tensor is None else _tensor_type(*tensor)
 
@@ -74,30 +75,65 @@ class Tabular:
         Raises InvalidInput when an integer column, which has no value for "missing", is given in
         some of the rows only.
         """
-        if self._tensor is not None:
-            dtype, shape = self._tensor
+        if self.tensor is not None:
+            dtype, shape = self.tensor
             return np.array(list(rows), dtype=dtype).reshape(len(rows), *shape[1:])
         return self._frame([msgspec.structs.astuple(row) for row in rows])
 
-    def _frame(self, table: list[tuple[Any, ...]]) -> Any:
-        import pandas as pd
+    def kinds(self) -> dict[str, str] | None:
+        """The columns' kinds; None for a tensor, for times and truth values, and what may lack."""
+        kinds = {field.name: _kind(field) for field in self.inputs}
+        return None if self.tensor is not None or "" in kinds.values() else kinds
 
+    def named(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Rows as their columns by name; a `float` has the value that single precision gives it."""
+        single = {field.name for field in self.inputs if field.type == "float"}
+        table = [dict(zip(self._names, msgspec.structs.astuple(row), strict=True)) for row in rows]
+        for row in table:
+            for name, value in row.items():
+                if value is None:
+                    row[name] = math.nan
+                elif name in single:
+                    row[name] = float(np.float32(value))
+        return table
+
+    def frame(self, columns: Mapping[str, npt.NDArray[Any]], count: int) -> Any:
+        """Columns of `count` values, of the dtypes of DTYPES -> the DataFrame of `features`."""
         blocks = []
-        # One block a type: a frame made of hundreds of single columns takes tens of milliseconds.
-        for word in dict.fromkeys(field.type for field in self.inputs):
+        for word in self._words():
+            names = [
+                field.name for field in self.inputs if field.type == word and field.name in columns
+            ]
+            block = [columns[name] for name in names]
+            blocks.append((names, np.stack(block, axis=1) if block else np.empty((count, 0))))
+        return self._joined(blocks)
+
+    def _frame(self, table: list[tuple[Any, ...]]) -> Any:
+        blocks = []
+        for word in self._words():
             places = self._places(word, table)
             names = [self.inputs[place].name for place in places]
             block = _block(word, [[row[place] for place in places] for row in table])
-            blocks.append(pd.DataFrame(block.reshape(len(table), len(places)), columns=names))
-        if len(blocks) == 1:
-            return blocks[0]
-        frame = pd.concat(blocks, axis=1)
+            blocks.append((names, block.reshape(len(table), len(places))))
+        return self._joined(blocks)
+
+    def _words(self) -> list[str]:
+        return list(dict.fromkeys(field.type for field in self.inputs))
+
+    def _joined(self, blocks: Sequence[tuple[list[str], npt.NDArray[Any]]]) -> Any:
+        import pandas as pd
+
+        # One block a type: a frame made of hundreds of single columns takes tens of milliseconds.
+        frames = [pd.DataFrame(block, columns=names) for names, block in blocks]
+        if len(frames) == 1:
+            return frames[0]
+        frame = pd.concat(frames, axis=1)
         return frame[[name for name in self._names if name in frame.columns]]
 
     def _places(self, word: str, table: list[tuple[Any, ...]]) -> list[int]:
         """Where a type's columns stand in a row; whole numbers given in no row are left out."""
         places = [place for place, field in enumerate(self.inputs) if field.type == word]
-        if word not in _WHOLE:
+        if word not in INTEGERS:
             return places
         return [place for place in places if _is_given(self.inputs[place], place, table)]
 
@@ -129,17 +165,25 @@ def _columns_type(inputs: tuple[InputField, ...]) -> type[msgspec.Struct]:
         ) from error
 
 
+def _kind(field: InputField) -> str:
+    """The kind of feature that a column is, or an empty text."""
+    if field.type in ("double", "float"):
+        return NUMBER if field.required else OPTIONAL
+    kinds = {"string": TEXT, "integer": WHOLE, "long": WHOLE}
+    return kinds.get(field.type, "") if field.required else ""
+
+
 def _json_type(field: InputField) -> Any:
     if field.type == "string":
         return Annotated[str, Meta(max_length=MAX_TEXT)]
     if field.type == "datetime":
         return datetime
-    if field.type not in _DTYPES:
+    if field.type not in DTYPES:
         raise InvalidConfig(
             f"the signature's column {field.name!r} has type {field.type}; "
-            f"served are {', '.join(_DTYPES)}"
+            f"served are {', '.join(DTYPES)}"
         )
-    return _number(_DTYPES[field.type])
+    return _number(DTYPES[field.type])
 
 
 def _between(kind: type[Any], low: float, high: float) -> Any:
@@ -207,7 +251,7 @@ def _block(word: str, values: list[list[Any]]) -> npt.NDArray[Any]:
         values = [[_utc(value) for value in row] for row in values]
     if word == "boolean" and any(None in row for row in values):
         return np.array(values, dtype=object)
-    return np.array(values, dtype=_DTYPES[word])
+    return np.array(values, dtype=DTYPES[word])
 
 
 def _utc(value: datetime | None) -> datetime | None:

@@ -7,24 +7,16 @@ So whatever an answer needs (its errors, its log line, its counting, its sample)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 import structlog
 
-from slipway.errors import InvalidInput, ModelFailed, NoModel, SlipwayError
+from slipway.errors import ModelFailed, NoModel, SlipwayError
 from slipway.logs import cut
 from slipway.metrics import PodMetrics
-from slipway.settings import ServeSettings
 from slipway.web.call import Call, Headers, read_call
-from slipway.web.decode import (
-    JSON,
-    Decode,
-    Decoded,
-    check_media,
-    predict_decoder,
-)
+from slipway.web.decode import JSON
 from slipway.web.errors import (
     INTERNAL,
     PROBLEM_JSON,
@@ -33,7 +25,9 @@ from slipway.web.errors import (
     http_problem,
     problem_of,
 )
-from slipway.web.invocations import invocations_decoder
+from slipway.web.formats import Format, Written
+from slipway.web.health import Health
+from slipway.web.open_inference import PREFIX
 from slipway.web.sample import SampleRing
 
 if TYPE_CHECKING:
@@ -58,15 +52,17 @@ class Outcome(NamedTuple):
     status: int
     body: bytes
     content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
     rows: int = 0
     problem: Problem | None = None
     error: BaseException | None = None
 
 
 class Answers:
-    """Answers POST /predict, POST /invocations and GET /model with one release, or with none.
+    """Answers predictions, and shows documents, of one release or of none.
 
-    `model` is the document of GET /model.
+    `formats` has a format for each path of POST that predicts, `documents` what each path of GET
+    shows; None stands for what there is none of without a model.
 
     Thread-safe as far as the model's own `predict` is.
     """
@@ -76,47 +72,39 @@ class Answers:
         loaded: Loaded | None,
         metrics: PodMetrics,
         ring: SampleRing,
+        health: Health,
         *,
         slot: str,
-        model: bytes,
-        max_rows: int,
+        formats: Mapping[str, Format | None],
+        documents: Mapping[str, Written | None],
     ) -> None:
         self._loaded = loaded
         self._metrics = metrics
         self._ring = ring
+        self._health = health
         self._slot = slot
         self._version = loaded.release.version if loaded else ""
         # Bound here, once: structlog's lazy loggers cost more than the line.
         self._log = log.bind()
-        self._model = model
-        self._decoders: dict[str, Decode] = {}
-        if loaded:
-            row_type = loaded.scorer.use_case.row_type()
-            self._decoders["/predict"] = predict_decoder(row_type, max_rows)
-            self._decoders["/invocations"] = invocations_decoder(row_type, max_rows)
-        self._routes: dict[tuple[str, str], Callable[[Call, Headers, bytes], Outcome]] = {
-            ("POST", "/predict"): self._predict,
-            ("POST", "/invocations"): self._predict,
-            ("GET", "/model"): self._show_model,
-            ("HEAD", "/model"): self._show_model,
-        }
+        self.formats = formats
+        self.documents = documents
 
-    def answer(self, method: str, path: str, headers: Headers, body: bytes | InvalidInput) -> Reply:
-        """The answer to a request; `body` is the error when the body could not be read."""
+    def answer(self, method: str, path: str, headers: Headers, body: bytes | SlipwayError) -> Reply:
+        """The answer to a request; `body` is the error when the body was not, or not well, read."""
         call = read_call(method, path, headers)
-        if (method, path) not in self._routes:
-            return self._finish(call, self._refused(call, http_problem(404, "no such resource")))
-        if method != "POST":
-            return self._finish(call, self._run(call, headers, body))
+        if method != "POST" or path not in self.formats:
+            return self._finish(call, self._shown(call))
         self._metrics.in_flight.inc()
+        self._health.begin()
         try:
             outcome = self._run(call, headers, body)
             seconds = time.perf_counter() - call.started
             self._metrics.answered(outcome.status, call.source, seconds)
         finally:
+            self._health.end()
             self._metrics.in_flight.dec()
         reply = self._finish(call, outcome)
-        if isinstance(body, InvalidInput):
+        if isinstance(body, SlipwayError):
             # What is left of the body cannot be told from the next request.
             reply.headers.append(("Connection", "close"))
         return reply
@@ -135,14 +123,20 @@ class Answers:
         outcome = self._refused(call, told) if isinstance(told, Problem) else told
         return self._finish(call, outcome, quiet=quiet)
 
-    def _run(self, call: Call, headers: Headers, body: bytes | InvalidInput) -> Outcome:
-        if isinstance(body, InvalidInput):
-            return self._refused(call, problem_of(body), body)
-        if self._loaded is None:
-            error = NoModel("no model is loaded here; ask again later")
+    def _shown(self, call: Call) -> Outcome:
+        if call.method not in ("GET", "HEAD") or call.path not in self.documents:
+            return self._refused(call, http_problem(404, "no such resource"))
+        document = self.documents[call.path]
+        if document is None:
+            error = _no_model()
             return self._refused(call, problem_of(error), error)
+        return Outcome(200, *document)
+
+    def _run(self, call: Call, headers: Headers, body: bytes | SlipwayError) -> Outcome:
+        if isinstance(body, SlipwayError):
+            return self._refused(call, problem_of(body), body)
         try:
-            return self._routes[call.method, call.path](call, headers, body)
+            return self._predict(call, headers, body)
         except SlipwayError as error:
             return self._refused(call, problem_of(error), error)
         # The edge of the service: a request must get its answer whatever is wrong in here.
@@ -150,36 +144,26 @@ class Answers:
             return self._refused(call, INTERNAL, error)
 
     def _predict(self, call: Call, headers: Headers, body: bytes) -> Outcome:
-        assert self._loaded is not None  # noqa: S101 - `_run` has seen to it
-        check_media(headers.get("Content-Type"), headers.get("Content-Encoding"))
-        decoded = self._decoders[call.path](body)
+        read = self.formats[call.path]
+        if self._loaded is None or read is None:
+            raise _no_model()
+        decoded, write = read(headers, body)
         try:
             values = self._loaded.scorer.score(decoded.rows)
         except ModelFailed as error:
             place = decoded.place(error.row) if error.row is not None else ""
             return self._refused(call, problem_of(error)._replace(pointer=place), error)
         predictions: list[Any] = values.tolist()
-        document = self._encoded(call, decoded, predictions)
+        written = write(predictions)
         # Nothing is counted or kept before it is certain that it will be sent.
         if values.ndim == 1 and values.dtype.kind in "fiu":
             self._metrics.predicted(predictions, call.source)
         self._ring.add(call.pair, call.key, predictions, call.source)
-        return Outcome(200, document, rows=len(predictions))
-
-    def _encoded(self, call: Call, decoded: Decoded, predictions: list[Any]) -> bytes:
-        assert self._loaded is not None  # noqa: S101 - as above
-        document: dict[str, Any] = {"predictions": predictions}
-        if decoded.single:
-            document = {self._loaded.scorer.use_case.answer: predictions[0]}
-        if call.path == "/predict":
-            document["model_version"] = self._version
-        return msgspec.json.encode(document)
-
-    def _show_model(self, _call: Call, _headers: Headers, _body: bytes) -> Outcome:
-        return Outcome(200, self._model)
+        return Outcome(200, *written, rows=len(predictions))
 
     def _refused(self, call: Call, problem: Problem, error: BaseException | None = None) -> Outcome:
-        body = problem.body(call.request_id, with_error=call.path == "/invocations")
+        with_error = call.path == "/invocations" or f"{call.path}/".startswith(f"{PREFIX}/")
+        body = problem.body(call.request_id, with_error=with_error)
         return Outcome(problem.status, body, PROBLEM_JSON, problem=problem, error=error)
 
     def _finish(self, call: Call, outcome: Outcome, *, quiet: bool = False) -> Reply:
@@ -187,6 +171,7 @@ class Answers:
             ("Content-Type", outcome.content_type),
             ("X-Request-Id", call.request_id),
             ("X-Slipway-Slot", self._slot),
+            *outcome.headers,
         ]
         if self._version:
             headers.append(("X-Slipway-Run-Id", self._version))
@@ -221,29 +206,8 @@ class Answers:
             self._log.error("request", exc_info=_cause(outcome.error), **line)
 
 
-def describe(loaded: Loaded, row: Any, settings: ServeSettings) -> bytes:
-    """The document of GET /model; `row` is shown as an example of what /predict takes."""
-    release, scorer = loaded.release, loaded.scorer
-    return msgspec.json.encode(
-        {
-            "name": settings.model_name,
-            "model_version": release.version,
-            "run_id": release.run_id,
-            "model_id": release.model_id,
-            "digest": release.digest,
-            "slot": settings.slot,
-            "flavor": release.flavor,
-            "form": scorer.form,
-            "use_case": scorer.use_case.name,
-            "answer": scorer.use_case.answer,
-            "inputs": [
-                {"name": field.name, "type": field.type, "required": field.required}
-                for field in scorer.use_case.inputs
-            ],
-            "requires": release.requires,
-            "example": row,
-        }
-    )
+def _no_model() -> NoModel:
+    return NoModel("no model is loaded here; ask again later")
 
 
 def _cause(error: BaseException | None) -> BaseException | None:

@@ -10,14 +10,16 @@ from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from slipway.errors import InvalidInput
 from slipway.metrics import PodMetrics
 from slipway.settings import ServeSettings
-from slipway.web.answer import Answers, Outcome, Reply, describe
-from slipway.web.body import read_body
+from slipway.web.answer import Answers, Outcome, Reply
+from slipway.web.body import given_body
 from slipway.web.errors import Problem, http_problem
 from slipway.web.health import Health
+from slipway.web.open_inference import PREFIX, model_paths, nothing_there
+from slipway.web.routes import documents, formats
 from slipway.web.sample import SampleRing
+from slipway.web.warmup import Example
 
 if TYPE_CHECKING:
     from slipway.models.obtain import Loaded
@@ -31,7 +33,7 @@ class Service:
         settings: ServeSettings,
         loaded: Loaded | None,
         *,
-        row: Any = None,
+        example: Example | None = None,
         pod: str = "local",
         multiprocess_dir: str = "",
     ) -> None:
@@ -45,14 +47,18 @@ class Service:
             multiprocess_dir=multiprocess_dir,
         )
         self.ring = SampleRing(pod, release.digest if release else "", settings.sample)
-        self.health = Health(idle=loaded is None)
+        self.health = Health(
+            idle=loaded is None, threads=settings.threads, stuck_seconds=settings.stuck_seconds
+        )
+        self.model_paths = model_paths(settings.model_name, release.version if release else "")
         self.answers = Answers(
             loaded,
             self.metrics,
             self.ring,
+            self.health,
             slot=settings.slot,
-            model=describe(loaded, row, settings) if loaded else b"",
-            max_rows=settings.max_rows,
+            formats=formats(loaded, settings),
+            documents=documents(loaded, example, settings),
         )
 
 
@@ -60,22 +66,22 @@ def create_app(
     settings: ServeSettings,
     loaded: Loaded | None,
     *,
-    row: Any = None,
+    example: Example | None = None,
     pod: str = "local",
     multiprocess_dir: str = "",
 ) -> Flask:
     """The application that serves a release, or none; its Service is at `service_of(app)`.
 
-    `row` is a row that /predict takes, for /model to show.
+    `example` is what /model and the other documents show.
     """
     app = Flask("slipway", static_folder=None)
-    service = Service(settings, loaded, row=row, pod=pod, multiprocess_dir=multiprocess_dir)
+    service = Service(settings, loaded, example=example, pod=pod, multiprocess_dir=multiprocess_dir)
     app.extensions["slipway"] = service
     # Flask's own answers to OPTIONS would be neither dressed nor logged as all others are.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.register_error_handler(HTTPException, functools.partial(_refused, service))
-    _route_answers(app, service, settings.max_body_bytes)
-    _route_probes(app, service)
+    _route_answers(app, service, settings)
+    _route_probes(app, service, settings.model_name)
     return app
 
 
@@ -85,24 +91,23 @@ def service_of(app: Flask) -> Service:
     return service
 
 
-def _route_answers(app: Flask, service: Service, max_body_bytes: int) -> None:
+def _route_answers(app: Flask, service: Service, settings: ServeSettings) -> None:
     answers = service.answers
 
-    @app.post("/predict")
-    @app.post("/invocations")
     def predict() -> Response:
-        try:
-            body: bytes | InvalidInput = read_body(request.environ, max_body_bytes)
-        except InvalidInput as error:
-            body = error
+        body = given_body(request.environ, settings)
         return _response(answers.answer(request.method, request.path, request.headers, body))
 
-    @app.get("/model")
-    def model() -> Response:
+    def show() -> Response:
         return _response(answers.answer(request.method, request.path, request.headers, b""))
 
+    for path in answers.formats:
+        app.add_url_rule(path, path, predict, methods=["POST"])
+    for path in answers.documents:
+        app.add_url_rule(path, path, show, methods=["GET"])
 
-def _route_probes(app: Flask, service: Service) -> None:
+
+def _route_probes(app: Flask, service: Service, name: str) -> None:
     def tell(outcome: Outcome) -> Response:
         """Probes come every few seconds: they are logged as `debug`."""
         return _response(
@@ -112,12 +117,21 @@ def _route_probes(app: Flask, service: Service) -> None:
         )
 
     @app.get("/livez")
+    @app.get(f"{PREFIX}/health/live", endpoint="v2_live")
     def livez() -> Response:
         return tell(_document(*service.health.live()))
 
     @app.get("/readyz")
+    @app.get(f"{PREFIX}/health/ready", endpoint="v2_ready")
     def readyz() -> Response:
         return tell(_document(*service.health.ready()))
+
+    def model_ready() -> Response:
+        status, told = service.health.model_ready()
+        return tell(_document(status, {"name": name, **told}))
+
+    for path in service.model_paths:
+        app.add_url_rule(f"{path}/ready", f"{path}/ready", model_ready, methods=["GET"])
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -127,7 +141,7 @@ def _route_probes(app: Flask, service: Service) -> None:
 def _refused(service: Service, error: HTTPException) -> Response:
     """404, 405 and what else Flask itself refuses, in the one shape of errors; and OPTIONS."""
     code = error.code or 500
-    told: Outcome | Problem = http_problem(code, _SAID.get(code, "the request cannot be answered"))
+    told: Outcome | Problem = http_problem(code, _said(service, code, request.path))
     allowed = error.valid_methods or () if isinstance(error, MethodNotAllowed) else ()
     if allowed and request.method == "OPTIONS":
         told = Outcome(200, b"")
@@ -135,6 +149,12 @@ def _refused(service: Service, error: HTTPException) -> Response:
     if allowed:
         response.allow.update([*allowed, "OPTIONS"])
     return response
+
+
+def _said(service: Service, code: int, path: str) -> str:
+    if code == 404 and path.startswith(f"{PREFIX}/"):
+        return nothing_there(path, service.model_paths)
+    return _SAID.get(code, "the request cannot be answered")
 
 
 _SAID = {

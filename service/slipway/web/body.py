@@ -11,7 +11,11 @@ from typing import Any, Protocol
 
 from gunicorn.http.errors import ParseException
 
-from slipway.errors import Malformed, TooLarge
+from slipway.errors import Busy, Malformed, SlipwayError, TooLarge
+from slipway.settings import ServeSettings
+
+# Where our worker says how many seconds a request has waited for a thread.
+WAITED = "slipway.waited"
 
 _STEP = 1 << 16
 
@@ -21,6 +25,20 @@ class Stream(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes, none at the end."""
+
+
+def given_body(environ: Mapping[str, Any], settings: ServeSettings) -> bytes | SlipwayError:
+    """The body of a WSGI request, or the error that is to be its answer.
+
+    A request that has waited too long for a thread is not read at all: with more clients than can
+    be answered, all of them would wait ever longer, and most give up before their turn.
+    """
+    if environ.get(WAITED, 0.0) > settings.queue_seconds:
+        return Busy("more is asked than can be answered just now; ask again later")
+    try:
+        return read_body(environ, settings.max_body_bytes)
+    except SlipwayError as error:
+        return error
 
 
 def read_body(environ: Mapping[str, Any], limit: int) -> bytes:

@@ -1,6 +1,7 @@
 """Bytes of a request -> checked rows. Decoding with the row's type is the whole validation. Pure.
 
-`/predict` takes one row's object, or `{"instances": [...]}`; for `/invocations` see there.
+`/predict` takes one row's object, or `{"instances": [...]}`; the other protocols' bodies have
+modules of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from slipway.errors import InvalidInput, Malformed, UnsupportedMedia
-from slipway.web.pointers import Tokens, invalid, pointer
+from slipway.web.pointers import Tokens, explain, invalid, pointer
 
 JSON = "application/json"
 BARE_ARRAY = 'send one object, or {"instances": [...]} for several rows; a bare array is not read'
@@ -30,17 +31,27 @@ class Decoded:
 Decode = Callable[[bytes], Decoded]
 
 
-def check_media(content_type: str | None, content_encoding: str | None) -> None:
-    """Raises UnsupportedMedia for anything but plain JSON in UTF-8."""
+def media_of(
+    content_type: str | None, content_encoding: str | None, *served: str
+) -> tuple[str, dict[str, str]]:
+    """The media type, one of `served`, and its parameters, all in lower case.
+
+    Raises UnsupportedMedia for any other type, for a Content-Encoding and for a charset that is
+    not UTF-8.
+    """
     if content_encoding and content_encoding.strip().lower() != "identity":
         raise UnsupportedMedia("send the body without Content-Encoding")
-    media, *parameters = (content_type or "").lower().split(";")
-    if media.strip() != JSON:
-        raise UnsupportedMedia(f"send the body as {JSON}")
-    for parameter in parameters:
-        name, _, value = parameter.strip().partition("=")
-        if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
-            raise UnsupportedMedia("send the body in UTF-8")
+    if content_type == served[0]:
+        return content_type, {}
+    media, *rest = (content_type or "").lower().split(";")
+    media = media.strip()
+    if media not in served:
+        raise UnsupportedMedia(f"send the body as {' or '.join(served)}")
+    pairs = (parameter.strip().partition("=") for parameter in rest)
+    parameters = {name: value.strip('"') for name, _, value in pairs}
+    if parameters.get("charset", "utf-8") not in ("utf-8", "utf8"):
+        raise UnsupportedMedia("send the body in UTF-8")
+    return media, parameters
 
 
 def predict_decoder(row_type: Any, max_rows: int) -> Decode:
@@ -98,14 +109,36 @@ def _has_instances(body: bytes) -> bool:
 
 def limited(rows: list[Any], most: int, at: Tokens) -> list[Any]:
     """The rows themselves; raises InvalidInput for none and for more than `most`."""
-    if not 1 <= len(rows) <= most:
-        raise InvalidInput(f"{at[-1]}: must hold 1 to {most} rows", pointer(at))
+    check_count(len(rows), most, at)
     return rows
+
+
+def check_count(rows: int, most: int, at: Tokens) -> None:
+    """Raises InvalidInput if there are no rows, or more than `most`."""
+    if not 1 <= rows <= most:
+        name = at[-1] if at else "the body"
+        raise InvalidInput(f"{name}: must hold 1 to {most} rows", pointer(at))
 
 
 def after(*tokens: str) -> Callable[[int], str]:
     """The place of each row of a list that stands at `tokens`."""
     return lambda row: pointer((*tokens, str(row)))
+
+
+def converted(
+    rows: list[dict[str, Any]] | list[Any], row_type: Any, place: Callable[[str, str], Tokens]
+) -> list[Any]:
+    """Rows of plain values as rows of the type; `place` says where (row, field) stands.
+
+    Raises InvalidInput at the first value that the type refuses.
+    """
+    try:
+        found: list[Any] = msgspec.convert(rows, list[row_type])
+    except msgspec.ValidationError as error:
+        sentence, tokens = explain(error, field_names(row_type))
+        row, name = (*tokens, "", "")[:2]
+        raise InvalidInput(sentence, pointer(place(row, name))) from error
+    return found
 
 
 def guarded(decode: Decode) -> Decode:

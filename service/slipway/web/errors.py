@@ -23,6 +23,7 @@ _STATUS: dict[type[errors.SlipwayError], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -33,6 +34,7 @@ _TITLES: dict[type[errors.SlipwayError], str] = {
     errors.TooLarge: "The request is too large",
     errors.UnsupportedMedia: "The media type is not supported",
     errors.NoModel: "No model is loaded",
+    errors.Busy: "The service is busy",
     errors.ModelFailed: "The model failed",
     errors.ModelOutputInvalid: "The model's answer is no prediction",
     errors.Unavailable: "A service behind this one is not available",

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from slipway.errors import InvalidInput
-from slipway.web.decode import Decode, Decoded, after, field_names, guarded, limited
+from slipway.web.decode import Decode, Decoded, after, converted, field_names, guarded, limited
 from slipway.web.pointers import Tokens, explain, invalid, pointer
 
 SPLIT, RECORDS, INSTANCES, INPUTS = MEMBERS = (
@@ -48,11 +48,11 @@ def invocations_decoder(row_type: Any, max_rows: int) -> Decode:
 
 class _Invocations:
     def __init__(self, row_type: Any, max_rows: int) -> None:
+        self._row_type = row_type
         self._names = field_names(row_type)
-        self._list_type = list[row_type]
         self._max_rows = max_rows
         self._outer = msgspec.json.Decoder(Invocation)
-        self._rows = msgspec.json.Decoder(self._list_type)
+        self._rows = msgspec.json.Decoder(list[row_type])
 
     def decode(self, body: bytes) -> Decoded:
         try:
@@ -98,7 +98,7 @@ class _Invocations:
         def place(row: str, name: str) -> Tokens:
             return (INPUTS, name, row) if name in known else (INPUTS,)
 
-        return Decoded(self._converted(rows, place), False, lambda _row: "/inputs")
+        return Decoded(converted(rows, self._row_type, place), False, lambda _row: "/inputs")
 
     def _split(self, table: Split) -> Decoded:
         columns = table.columns
@@ -117,14 +117,4 @@ class _Invocations:
                 return (SPLIT, "data", row, str(columns.index(name)))
             return (SPLIT, "columns")
 
-        return Decoded(self._converted(rows, place), False, after(SPLIT, "data"))
-
-    def _converted(self, rows: list[dict[str, Any]], place: Any) -> list[Any]:
-        """Rows of plain values as rows of the type; `place` says where (row, field) stands."""
-        try:
-            converted: list[Any] = msgspec.convert(rows, self._list_type)
-        except msgspec.ValidationError as error:
-            sentence, tokens = explain(error, self._names)
-            row, name = (*tokens, "", "")[:2]
-            raise InvalidInput(sentence, pointer(place(row, name))) from error
-        return converted
+        return Decoded(converted(rows, self._row_type, place), False, after(SPLIT, "data"))

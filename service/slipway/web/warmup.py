@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -22,28 +22,38 @@ TIMES = 3
 MAX_ROWS = 10
 
 
-def warm_up(scorer: Scorer, example: bytes = b"") -> Any:
+class Example(NamedTuple):
+    """A row that /predict takes, as plain JSON values, and what the model predicts for it."""
+
+    row: Any
+    prediction: Any
+
+
+def warm_up(scorer: Scorer, example: bytes = b"") -> Example:
     """Predict the model's own input example, as MLflow writes it for serving, or a made row.
 
-    Returns a row that /predict takes, as plain JSON values. Raises ModelFailed when the model
-    cannot predict the row.
+    Raises ModelFailed when the model cannot predict it.
     """
     use_case = scorer.use_case
     made = made_row(use_case.row_type())
     rows = _rows_of(example, use_case.row_type())
     features: list[Any] = []
-    if not rows and isinstance(use_case.features([made]), list):
+    # Only then: features may be a DataFrame, and a compiled model needs no pandas.
+    if example and not rows and isinstance(use_case.features([made]), list):
         features = _features_of(example)
+    shown = rows[0] if rows else made
+    which = "its own input example" if rows or features else "a row of its own schema"
     try:
         for _ in range(TIMES):
             if features:
                 scorer.score_features(features, len(features))
             else:
                 scorer.score(rows or [made])
+        which = which if rows else "a row of its own schema"
+        (prediction,) = scorer.score([shown]).tolist()
     except ModelFailed as error:
-        which = "its own input example" if rows or features else "a row of its own schema"
         raise type(error)(f"the model cannot predict {which}: {error.message}") from error
-    return msgspec.to_builtins(rows[0] if rows else made)
+    return Example(msgspec.to_builtins(shown), prediction)
 
 
 def made_row(row_type: Any) -> Any:

@@ -25,6 +25,7 @@ from gunicorn.http import wsgi as http_wsgi
 from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 from slipway.errors import SlipwayError
+from slipway.web.body import WAITED
 from slipway.web.errors import PROBLEM_JSON, http_problem
 
 # Seconds of silence after which a client that owes bytes, or does not take them, is given up.
@@ -81,7 +82,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             loaded.set()
         application: Any = self.app.wsgi()
         self.drain = getattr(application, "drain", lambda: None)
-        self.wsgi = closing(application)
+        self._turn = threading.local()
+        self.wsgi = closing(self._timed(application))
+
+    def _timed(self, application: Application) -> Application:
+        """Tell the application how long the request has waited for this thread."""
+
+        def call(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+            environ[WAITED] = self._turn.waited
+            return application(environ, start_response)
+
+        return call
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to drain."""
@@ -93,12 +104,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not conn.initialized:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL)
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)
+        conn.enqueued = time.monotonic()
         super().enqueue_req(conn)
 
     def handle(self, conn: TConn) -> Any:
         """Let the client read its last answer here: the base does so on the accepting thread."""
         if not (conn.initialized or conn.data_ready or conn.wait_for_data(FIRST_BYTE)):
             return _DEFER
+        self._turn.waited = time.monotonic() - conn.enqueued
         result = super().handle(conn)
         if result is False:
             linger(conn.sock)

@@ -19,8 +19,9 @@ from slipway.models.obtain import Loaded, obtain
 from slipway.settings import ServeSettings, read_settings
 from slipway.web.admin import AdminServer
 from slipway.web.app import create_app, service_of
+from slipway.web.direct import direct
 from slipway.web.termination import TERMINATION_VARIABLE, tell_why
-from slipway.web.warmup import warm_up
+from slipway.web.warmup import Example, warm_up
 
 log = structlog.get_logger(__name__)
 
@@ -28,19 +29,22 @@ Obtain = Callable[[ServeSettings], Loaded | None]
 
 
 class Application:
-    """What gunicorn runs: the Flask application, and the admin server beside it."""
+    """What gunicorn runs: predictions at once, all else by Flask; the admin server beside it."""
 
-    def __init__(self, settings: ServeSettings, loaded: Loaded | None, row: Any = None) -> None:
+    def __init__(
+        self, settings: ServeSettings, loaded: Loaded | None, example: Example | None = None
+    ) -> None:
         pod = settings.pod or socket.gethostname()
         multiprocess_dir = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
-        flask = create_app(settings, loaded, row=row, pod=pod, multiprocess_dir=multiprocess_dir)
-        self._wsgi = flask.wsgi_app
-        self._health = service_of(flask).health
+        self.flask = create_app(
+            settings, loaded, example=example, pod=pod, multiprocess_dir=multiprocess_dir
+        )
+        service = service_of(self.flask)
+        self._wsgi = direct(service.answers, settings, self.flask.wsgi_app)
+        self._health = service.health
         if settings.admin_port >= 0:
             shared = settings.workers > 1
-            admin = AdminServer(
-                service_of(flask), settings.host, settings.admin_port, share_port=shared
-            )
+            admin = AdminServer(service, settings.host, settings.admin_port, share_port=shared)
             admin.start()
 
     def __call__(
@@ -64,8 +68,8 @@ def application(obtain: Obtain = obtain) -> Application:
         settings = read_settings(ServeSettings)
         logs.configure(settings.log_level)
         loaded = obtain(settings)
-        row = warm_up(loaded.scorer, loaded.example or b"") if loaded else None
-        built = Application(settings, loaded, row)
+        example = warm_up(loaded.scorer, loaded.example or b"") if loaded else None
+        built = Application(settings, loaded, example)
     except SlipwayError as error:
         tell_why(error, os.environ.get(TERMINATION_VARIABLE))
         raise
@@ -78,6 +82,7 @@ def application(obtain: Obtain = obtain) -> Application:
         run_id=loaded.release.version if loaded else None,
         digest=loaded.release.digest if loaded else None,
         form=loaded.scorer.form if loaded else None,
+        form_reason=loaded.scorer.why if loaded else None,
     )
     return built
 

@@ -6,16 +6,16 @@ import contextlib
 import json
 import os
 import pickle
-import pty
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.artifacts import RIDE, ride_pipeline
 from tests.containers import (
     ROOT,
+    AtATerminal,
     Container,
     container,
     docker,
@@ -24,17 +24,21 @@ from tests.containers import (
     version,
     why_not,
 )
-from tests.service_process import HOST, free_port, get, post
+from tests.kinesis_stand_in import course_event
+from tests.service_process import get, post
 from tests.waiting import until
 
 from slipway.examples.synthetic import Recipe, write_month
 from slipway.models.obtain import obtain
 from slipway.settings import ModelSettings, read_settings
+from slipway.stream.lambda_runtime import INVOCATIONS
 from slipway.usecases.rides import ride_features
 
 pytestmark = [pytest.mark.platform, pytest.mark.kind]
 
 ENDS_BY_ITSELF = 20
+# Of /opt/slipway: Python's packages and our own.
+MAX_BYTES = 600_000_000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -98,29 +102,16 @@ def installed() -> dict[str, str]:
 
 def test_R12_the_courses_command_serves_and_ctrl_c_ends_it(with_course_model: str) -> None:
     """`docker run -it --rm -p 9696:9696 IMAGE`, at a terminal, on another port of the host."""
-    port = free_port()
-    terminal, other_end = pty.openpty()
-    command = ["docker", "run", "-it", "--rm", "-p", f"{HOST}:{port}:9696", with_course_model]
-    running = subprocess.Popen(command, stdin=other_end, stdout=other_end, stderr=other_end)
-    os.close(other_end)
+    with contextlib.closing(AtATerminal(9696, with_course_model)) as running:
 
-    def answers() -> bool:
-        assert running.poll() is None
-        with contextlib.suppress(OSError):
-            return get(f"http://{HOST}:{port}/readyz")[0] == 200
-        return False
+        def answers() -> bool:
+            with contextlib.suppress(OSError):
+                return get(f"{running.url}/readyz")[0] == 200
+            return False
 
-    try:
         until(answers, 60, "the service to be ready")
-        status, said, _ = post(f"http://{HOST}:{port}/predict", RIDE)
-        os.write(terminal, b"\x03")
-        assert running.wait(ENDS_BY_ITSELF) == 0
-    finally:
-        if running.poll() is None:
-            running.kill()
-            holder = docker("ps", "-q", "--filter", f"publish={port}").stdout.split()
-            docker("rm", "--force", *holder)
-        os.close(terminal)
+        status, said, _ = post(f"{running.url}/predict", RIDE)
+        assert running.ctrl_c(ENDS_BY_ITSELF) == 0
     assert status == 200
     assert said["duration"] == pytest.approx(native(), abs=1e-9)
 
@@ -170,6 +161,26 @@ def test_R9_the_packages_are_the_locks_and_none_is_for_tests() -> None:
     for_tests = locked("requirements-dev.lock").keys() - ours.keys()
     assert {"pytest", "locust", "mypy", "moto"} <= for_tests
     assert not there.keys() & for_tests
+
+
+def test_its_python_part_is_no_larger_than_promised() -> None:
+    """docs/image.md tells what it is made of; without full mlflow's 440 MB and what none loads."""
+    sizes = run_once("/opt/slipway", "-type", "f", "-printf", "%s\\n", program="find")
+    assert sizes.returncode == 0, sizes.stderr
+    assert 100_000_000 < sum(map(int, sizes.stdout.split())) <= MAX_BYTES
+
+
+def test_what_was_left_out_is_missed_by_nothing_that_slipway_uses() -> None:
+    """The packages' parts that DESIGN names: Parquet, boto3's clients, credentials, estimators."""
+    program = """
+import boto3, pyarrow.compute, pyarrow.csv, pyarrow.dataset, pyarrow.fs, pyarrow.parquet
+for service in ("s3", "kinesis", "dynamodb", "sts", "sso", "sso-oidc", "signin"):
+    boto3.client(service, region_name="eu-west-1")
+import kubernetes.client, kubernetes.config, mlflow.pyfunc, mlflow.sklearn, skops.io
+import scipy.sparse, scipy.stats, sklearn.compose, sklearn.ensemble, sklearn.linear_model
+"""
+    found = run_once("-W", "ignore", "-c", program, program="python")
+    assert found.returncode == 0, found.stderr
 
 
 def test_it_has_no_compiler() -> None:
@@ -244,3 +255,30 @@ def test_the_routers_nginx_takes_what_the_router_writes_without_rights() -> None
     script = f"echo '{settings}' > /tmp/conf && nginx -t -c /tmp/conf"
     said = run_once("-c", script, program="sh")
     assert said.returncode == 0, said.stderr
+
+
+def test_R27_R22_R23_the_courses_event_is_answered_by_the_function_in_the_same_image(
+    ride_model: Path,
+) -> None:
+    """`docker run -it --rm -p 8080:8080 -e TEST_RUN=True … IMAGE lambda`, as in docs/stream.md."""
+    options = (*with_model(ride_model), "--env", "TEST_RUN=True", image_name(), "lambda")
+    with contextlib.closing(AtATerminal(8080, *options)) as running:
+
+        def answer() -> dict[str, Any] | None:
+            with contextlib.suppress(OSError):
+                return dict(post(f"{running.url}{INVOCATIONS}", course_event())[1])
+            return None
+
+        [prediction] = until(answer, 60, "the function")["predictions"]
+        refused = post(f"{running.url}{INVOCATIONS}", {"Records": "none"})[1]
+        assert running.ctrl_c(ENDS_BY_ITSELF) == 0
+    loaded = obtain(read_settings(ModelSettings, location=str(ride_model)))
+    assert loaded
+    assert prediction["version"] == loaded.release.version
+    features = ride_features("130_205", 3.66)
+    duration = float(ride_pipeline().predict([features])[0])
+    assert prediction["prediction"] == {
+        "ride_duration": pytest.approx(duration, abs=1e-9),
+        "ride_id": 256,
+    }
+    assert refused["errorType"] == "InvalidInput"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from tests.kind_installation import Installation, registered_runs
+from tests.kind_rollout import log_versions
 from tests.kind_server import KindServer, kind_server
 
 _numbers = itertools.count(1)
@@ -25,6 +26,12 @@ def runs(kind: KindServer) -> tuple[str, str]:
     """The run ids of two versions of the example model."""
     first, second = registered_runs(kind)[:2]
     return first, second
+
+
+@pytest.fixture(scope="session")
+def versions(kind: KindServer) -> Mapping[str, str]:
+    """What it is called -> run id, of models that know the rides of the load test."""
+    return log_versions(kind)
 
 
 @pytest.fixture(scope="module")

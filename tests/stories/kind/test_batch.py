@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from tests.cluster_worlds import FULLNAME
-from tests.kind_installation import SECRET, Installation, platform
+from tests.kind_installation import Installation, keys_below, platform_store
 from tests.kind_server import KindServer
-
-from slipway.clients.objects import s3_client
 
 pytestmark = [pytest.mark.platform, pytest.mark.kind, pytest.mark.timeout(300)]
 
@@ -23,14 +20,11 @@ MONTH = "taxi_type=green/year=2021/month=03"
 
 
 @pytest.fixture
-def store(kind: KindServer, shop: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def store(kind: KindServer, shop: Installation) -> Iterator[Any]:
     """The store of `make up`, without what this installation wrote afterwards."""
-    for name, value in shop.get("secret", SECRET)["data"].items():
-        monkeypatch.setenv(name, base64.b64decode(value).decode())
-    with platform(kind, "service/s3", 7070) as address:
-        client = s3_client(address)
+    with platform_store(kind) as client:
         yield client
-        for key in keys(client, shop):
+        for key in keys_below(client, BUCKET, f"{shop.namespace}/"):
             client.delete_object(Bucket=BUCKET, Key=key)
 
 
@@ -42,7 +36,10 @@ def test_R37_R1_the_cronjob_run_once_writes_predictions_and_summary_of_the_promo
     shop.kubectl("wait", "job/now", "--for=condition=Complete", "--timeout=200s")
 
     beside = f"{shop.namespace}/{MONTH}/{runs[0]}"
-    assert keys(store, shop) == {f"{beside}.parquet", f"{beside}.summary.json"}
+    assert keys_below(store, BUCKET, f"{shop.namespace}/") == {
+        f"{beside}.parquet",
+        f"{beside}.summary.json",
+    }
     found = store.get_object(Bucket=BUCKET, Key=f"{beside}.summary.json")["Body"]
     summary = json.loads(found.read())
     store.download_file(BUCKET, f"{beside}.parquet", str(tmp_path / "scored"))
@@ -52,9 +49,3 @@ def test_R37_R1_the_cronjob_run_once_writes_predictions_and_summary_of_the_promo
     [pod] = shop.get("pod", job_name="now")
     used = {container["image"] for container in pod["spec"]["containers"]}
     assert used == {shop.image}
-
-
-def keys(store: Any, shop: Installation) -> set[str]:
-    """What the installation has written."""
-    found = store.list_objects_v2(Bucket=BUCKET, Prefix=f"{shop.namespace}/")
-    return {each["Key"] for each in found.get("Contents", ())}

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from tests.cluster_worlds import FULLNAME
-from tests.containers import docker
-from tests.kind_installation import ON_NODE, RELEASE, Installation
+from tests.kind_installation import RELEASE, Installation, other_image
 from tests.load_test import WIDE, LoadTest, load_test
 from tests.pod_counters import PodCounters
 from tests.waiting import until
@@ -23,13 +22,10 @@ LOAD = ("--rate", "30", "--seconds", "600")
 def other_tag(shop: Installation) -> Iterator[str]:
     """The same image under another tag on the node; what was installed is so again afterwards."""
     before = shop.revision()
-    repository, _, tag = shop.image.partition(":")
-    whole = f"docker.io/library/{repository}"
-    docker(*ON_NODE, "tag", f"{whole}:{tag}", f"{whole}:{tag}-next")
-    yield f"{tag}-next"
-    shop.helm("rollback", RELEASE, str(before), "--wait", "--timeout=3m")
-    settled(shop)
-    docker(*ON_NODE, "rm", f"{whole}:{tag}-next")
+    with other_image(shop) as tag:
+        yield tag
+        shop.helm("rollback", RELEASE, str(before), "--wait", "--timeout=3m")
+        settled(shop)
 
 
 def test_R4_row_14_a_rolling_restart_of_all_pods_fails_no_request_and_loses_no_count(
@@ -54,7 +50,7 @@ def test_row_14_another_image_by_helm_upgrade_fails_no_request_and_loses_no_coun
     with PodCounters(shop) as counted, load_test(shop.url, tmp_path, *LOAD) as load:
         under_way(shop, counted)
         shop.upgrade("--set-string", f"image.tag={other_tag}")
-        until(lambda: images(shop) == {f"{shop.image}-next"}, 60, "the last old pod to leave")
+        until(lambda: shop.images() == {f"{shop.image}-next"}, 60, "the last old pod to leave")
         settled(shop)
         assert_nothing_lost(load, counted)
 
@@ -118,14 +114,3 @@ def assert_nothing_lost(load: LoadTest, counted: PodCounters) -> None:
     assert verdict.code == 0, verdict.said
     totals = {part: counted.total(part) for part in ("slot", "router")}
     assert totals == {"slot": figures["requests"], "router": figures["requests"]}
-
-
-def images(shop: Installation) -> set[str]:
-    """Of all pods of the chart."""
-    pods = shop.pods("slot") | shop.pods("router") | shop.pods("controller")
-    return {
-        container["image"]
-        for pod in pods.values()
-        if "deletionTimestamp" not in pod["metadata"]
-        for container in pod["spec"]["containers"]
-    }

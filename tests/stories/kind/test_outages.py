@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def test_R17_B10_without_the_tracking_server_pods_come_back_and_more_can_come(
     assert verdict.code == 0, verdict.said
 
 
-def test_R17_B9_C10_without_store_and_DNS_too_the_claim_is_enough(
+def test_R17_B9_C10_row_3_without_store_and_DNS_too_the_claim_is_enough(
     kind: KindServer, shop: Installation, tmp_path: Path
 ) -> None:
     """R17, B9, C10: with the cache kept in a claim a deleted pod serves the same bytes again."""
@@ -58,18 +57,11 @@ def test_F1_a_restart_of_the_node_changes_neither_state_nor_model(
 
     docker("restart", NODE)
 
-    until(lambda: answers(kind), 120, "the API server to be ready")
+    until(kind.answers, 120, "the API server to be ready")
     until(lambda: shop.predict()[0] == 200, 120, "an answer")
     shop.serves(runs[0])
     until(lambda: all_ready(shop), 120, "all pods to be ready")
     assert what_is_kept(shop) == before
-
-
-def answers(kind: KindServer) -> bool:
-    """Whether the API server calls itself ready, the rights of users included."""
-    with contextlib.suppress(OSError):
-        return kind.text("/readyz") == "ok"
-    return False
 
 
 def replace_a_pod(shop: Installation) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -94,6 +95,24 @@ def test_R36_E1_ended_in_the_middle_it_is_resumed(
     assert {path: path.stat().st_mtime_ns for path in complete} == {
         path: before[path] for path in complete
     }
+
+
+@pytest.mark.timeout(300)
+def test_R36_what_is_there_is_skipped_and_made_again_by_force(
+    source: Path, ride_model: Path, whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / "out")
+    before = stamps(tmp_path / "out")
+    assert backfill(ride_model, source, tmp_path / "out").returncode == 0
+    assert stamps(tmp_path / "out") == before
+    assert backfill(ride_model, source, tmp_path / "out", "--force").returncode == 0
+    assert not set(stamps(tmp_path / "out").items()) & set(before.items())
+    assert outputs(tmp_path / "out") == outputs(whole)
+
+
+def stamps(root: Path) -> dict[Path, int]:
+    """When each file was written."""
+    return {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}
 
 
 @pytest.mark.timeout(300)

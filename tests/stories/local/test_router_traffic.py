@@ -58,7 +58,7 @@ def slots_of_keys(router: RouterProcess) -> list[str]:
     return [answered[number] for number in range(KEYS)]
 
 
-def test_shares_are_exact_and_a_key_moves_at_most_once_from_5_to_25_to_50(
+def test_row_7_shares_are_exact_and_a_key_moves_at_most_once_from_5_to_25_to_50(
     start: Start,
 ) -> None:
     """Row 7 of "What none has": within 1 point over 10,000 keys, never there and back."""
@@ -206,7 +206,7 @@ def test_C1_a_candidate_without_pods_costs_no_request(
     assert answered == load.phases["begin"].fallbacks > 500
 
 
-def test_C1_all_candidate_pods_killed_mid_way_cost_no_request(
+def test_C1_row_7_all_candidate_pods_killed_mid_way_cost_no_request(
     start: Start, pods: tuple[StubPod, StubPod]
 ) -> None:
     with stub_pods("green", "green") as candidates:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 from tests.artifacts import RIDE, save_ride_model
+from tests.waiting import until
 from tests.web_files import web_server
 
 from slipway.batch.job import Job, run
@@ -118,7 +119,7 @@ def test_R29_an_id_names_the_row_of_the_source(
         assert str(row["PULocationID"]) == ride["PULocationID"]
 
 
-def test_E1_two_runs_are_byte_for_byte_the_same(
+def test_row_13_E1_two_runs_are_byte_for_byte_the_same(
     ride_model: Path, months: Path, tmp_path: Path
 ) -> None:
     loaded = load(ride_model)
@@ -143,6 +144,23 @@ def test_E2_what_is_there_already_is_left_alone_until_forced(
     assert Path(first.uri).read_bytes() != b"kept"
 
 
+def test_E2_what_is_there_already_needs_no_model_but_its_release(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    """A backfill that is repeated loads nothing for the months that are there."""
+    places = ["--input", months, "--output", tmp_path / "out", "-o", "json"]
+    lock = tmp_path / "release.json"
+    lock.write_bytes(load(ride_model).release.to_json())
+    again = ["score", "green", "2021", "3", "--release-file", lock, *places]
+    first = call(*(sys.executable, "-m", "slipway"), *again)
+    assert first.returncode == 0, first.stderr
+    moved = json.loads(lock.read_text()) | {"uri": str(tmp_path / "gone")}
+    lock.write_text(json.dumps(moved))
+    skipped = call(*(sys.executable, "-m", "slipway"), *again)
+    assert (skipped.returncode, skipped.stdout) == (0, first.stdout), skipped.stderr
+    assert call(*(sys.executable, "-m", "slipway"), *again, "--force").returncode != 0
+
+
 def test_other_input_bytes_are_scored_anew(ride_model: Path, tmp_path: Path) -> None:
     loaded, job = load(ride_model), Job(MARCH, str(tmp_path / "in"), str(tmp_path / "out"))
     for seed in (1, 2):
@@ -156,14 +174,14 @@ def test_other_input_bytes_are_scored_anew(ride_model: Path, tmp_path: Path) -> 
 def test_E1_killed_at_any_moment_it_leaves_no_half_file_and_runs_again(
     ride_model: Path, months: Path, tmp_path: Path
 ) -> None:
-    """kill -9 at ten moments of the process's life, then once to the end."""
+    """kill -9 at 20 moments of the process's life, then once to the end."""
     whole = tmp_path / "whole"
     began = time.monotonic()
     assert call(*command(ride_model, months, whole)).returncode == 0
     lasts = time.monotonic() - began
     chance = random.Random(7)
     output = tmp_path / "out"
-    for _ in range(10):
+    for _ in range(20):
         with subprocess.Popen(
             command(ride_model, months, output),
             stdout=subprocess.DEVNULL,
@@ -178,6 +196,30 @@ def test_E1_killed_at_any_moment_it_leaves_no_half_file_and_runs_again(
     assert call(*command(ride_model, months, output)).returncode == 0
     final = {name: data for name, data in files_below(output).items() if not _is_hidden(name)}
     assert final == files_below(whole)
+
+
+def test_E1_told_to_end_it_ends_at_once_and_leaves_no_scratch(
+    ride_model: Path, tmp_path: Path
+) -> None:
+    """As a pod that is deleted: exit code 143, by which a Job tries again."""
+    recipe = Recipe("green", 2021, 3, rows=400_000)
+    months = tmp_path / "in"
+    write_month(months / recipe.file_name, recipe)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with subprocess.Popen(
+        command(ride_model, months, tmp_path / "out"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(scratch)},
+    ) as process:
+        until(lambda: list(scratch.glob("*/output.parquet")), 60, "it to be at work")
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert b"Traceback" not in said
+    assert not list(scratch.iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def _is_hidden(name: str) -> bool:

@@ -161,6 +161,26 @@ def test_E5_a_store_that_breaks_within_the_upload_is_exit_75_and_leaves_nothing(
     assert len(bucket.outputs()) == 2
 
 
+@pytest.mark.timeout(300)
+def test_E5_a_store_that_takes_the_upload_too_slowly_is_exit_75_and_leaves_nothing(
+    ride_model: Path, bucket: Bucket, tmp_path: Path
+) -> None:
+    """It takes so little a second that the month would be a minute's work."""
+    month = Recipe("green", 2021, 3, rows=150_000, seed=1)
+    write_month(tmp_path / "large" / month.file_name, month)
+    with FaultProxy(bucket.endpoint, "trickle") as proxy:
+        done = score(
+            ride_model,
+            bucket,
+            AWS_ENDPOINT_URL=proxy.url,
+            SLIPWAY_INPUT=str(tmp_path / "large"),
+            SLIPWAY_TRANSFER_SECONDS="5",
+        )
+    assert done.returncode == 75, done.stderr
+    assert "SLIPWAY_TRANSFER_SECONDS" in done.stderr
+    assert bucket.outputs() == {}
+
+
 def test_E5_a_store_that_throttles_is_asked_again_and_then_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,9 +188,13 @@ def test_E5_a_store_that_throttles_is_asked_again_and_then_unavailable(
         monkeypatch.setenv(name, value)
     with web_server({"/rides/in/x": b""}) as throttling:
         throttling.status = 503
+        store = Store(throttling.url)
         with pytest.raises(Unavailable, match="503"):
-            Store(throttling.url).read("s3://rides/in/x", tmp_path / "x")
+            store.read("s3://rides/in/x", tmp_path / "x")
         assert len(throttling.asked) == 3
+        with pytest.raises(Unavailable, match="503"):
+            store.write_text("y", "s3://rides/out/y")
+        assert throttling.asked[3:] == ["/rides/out/y"] * 3
 
 
 @pytest.mark.timeout(300)

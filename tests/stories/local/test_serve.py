@@ -75,7 +75,7 @@ def counted(url: str, **labels: str) -> float:
     )
 
 
-def test_R7_the_course_request_gets_a_duration(service: ServiceProcess) -> None:
+def test_R7_F14_the_course_request_gets_a_duration(service: ServiceProcess) -> None:
     """R7, with the number that the pipeline itself gives."""
     status, document, headers = post(f"{service.url}/predict", RIDE)
     expected = ride_pipeline().predict([ride_features("10_50", 40.0)])[0]
@@ -134,7 +134,7 @@ def test_an_idle_service_is_ready_and_says_that_it_has_no_model() -> None:
         assert idle.stop() == 0
 
 
-def test_R4_requests_in_flight_are_answered_and_the_service_ends_well() -> None:
+def test_R4_F23_requests_in_flight_are_answered_and_the_service_ends_well() -> None:
     """R4: SIGTERM while a request is being computed; readiness says it at once."""
     with serving(command=stub("slow")) as service, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(post, f"{service.url}/predict", ride(2.0))
@@ -275,7 +275,7 @@ def test_A16_a_hostile_request_id_is_replaced_by_our_own(
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
 
 
-def test_A16_each_request_makes_one_line_of_json(stubbed: ServiceProcess) -> None:
+def test_A16_F20_each_request_makes_one_line_of_json(stubbed: ServiceProcess) -> None:
     """A16: text from outside stays inside its own line, whatever it holds."""
     seen = len(stubbed.requests())
     injected = 'x\n{"level":"error","event":"request"}\r\n\x1b[31m\u2028'
@@ -291,7 +291,7 @@ def test_A16_each_request_makes_one_line_of_json(stubbed: ServiceProcess) -> Non
     assert b"\x1b" not in stubbed.log.read_bytes()
 
 
-def test_R50_with_four_workers_every_scrape_tells_the_whole_sum(tmp_path: Path) -> None:
+def test_R50_F64_F65_with_four_workers_every_scrape_tells_the_whole_sum(tmp_path: Path) -> None:
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     # Left over from a start before: it must not be counted again.
     (tmp_path / "counter_1.db").write_bytes(b"not a metric")
@@ -498,5 +498,6 @@ def test_the_model_is_described(tmp_path: Path) -> None:
         "DOLocationID",
         "trip_distance",
     ]
-    assert document["form"] == "native"
+    assert document["form"] == "linear"
+    assert "agrees with it on" in document["form_reason"]
     assert document["digest"].startswith("sha256:")

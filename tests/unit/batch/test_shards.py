@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.batch.shards import Shard, month_before
+from slipway.batch.shards import Shard, Table, month_before
 from slipway.errors import InvalidConfig
 
 
@@ -33,20 +33,20 @@ def test_R33_the_key_is_the_partition_and_the_run() -> None:
 
 def test_R29_an_id_is_the_month_and_the_row() -> None:
     shard = Shard("green", 2021, 3)
-    assert shard.ride_ids(np.array([0, 41])).to_pylist() == [
+    assert shard.row_ids(np.array([0, 41])).to_pylist() == [
         "green-2021-03-000000000",
         "green-2021-03-000000041",
     ]
-    assert len(shard.ride_ids(np.array([], dtype=np.int64))) == 0
+    assert len(shard.row_ids(np.array([], dtype=np.int64))) == 0
 
 
 @given(st.lists(st.integers(0, 999_999_999), unique=True, max_size=50))
 def test_R29_ids_are_unique_and_the_same_every_time(rows: list[int]) -> None:
     shard, places = Shard("yellow", 2021, 3), np.array(rows, dtype=np.int64)
     for as_uuid in (False, True):
-        ids = shard.ride_ids(places, as_uuid=as_uuid)
+        ids = shard.row_ids(places, as_uuid=as_uuid)
         assert len(set(ids.to_pylist())) == len(rows)
-        assert ids == shard.ride_ids(places, as_uuid=as_uuid)
+        assert ids == shard.row_ids(places, as_uuid=as_uuid)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,20 @@ def test_the_input_is_a_file_or_a_place_of_months(given_input: str, expected: st
 def test_a_field_that_is_none_is_refused(bad: str) -> None:
     with pytest.raises(InvalidConfig, match="year" if "{month" not in bad else "filled in"):
         Shard("green", 2021, 3).input_uri(bad)
+
+
+def test_a_tables_period_has_names_in_input_output_and_rows() -> None:
+    week = Table("meters", "2026-W48")
+    assert str(week) == "meters 2026-W48"
+    assert week.input_uri("s3://b/in") == "s3://b/in/meters_2026-W48.parquet"
+    assert week.input_uri("s3://b/{table}/{period}.parquet") == "s3://b/meters/2026-W48.parquet"
+    assert week.output_key("abc") == "table=meters/period=2026-W48/abc"
+    assert week.row_ids(np.array([7])).to_pylist() == ["meters-2026-W48-000000007"]
+    with pytest.raises(InvalidConfig, match=r"fields other than \{table\}, \{period\}"):
+        week.input_uri("s3://b/{year}")
+
+
+@pytest.mark.parametrize(("table", "period"), [("", "p"), ("a/b", "p"), ("t", ".."), ("t", "a b")])
+def test_what_cannot_be_part_of_a_path_is_no_name(table: str, period: str) -> None:
+    with pytest.raises(InvalidConfig, match="must have 1 to 100 letters"):
+        Table(table, period)

@@ -38,11 +38,16 @@ def test_R40_the_deviation_of_all_batches_is_numpys(batches: list[list[float]]) 
 
 def score(month: Path, pipeline: Any) -> tuple[list[float], MonthScorer]:
     scorer = MonthScorer(
-        Shard("green", 2021, 3), Scorer(Rides(), pipeline.predict), "v", OWN, uuids=False
+        Shard("green", 2021, 3),
+        Scorer(Rides(), pipeline.predict),
+        "v",
+        OWN,
+        uuids=False,
+        schema=OWN.schema("duration", {}),
     )
     found: list[float] = []
     with pq.ParquetFile(month) as source:
-        for scored, _ in scorer.batches(source, OWN.schema("duration", {})):
+        for scored, _ in scorer.batches(source):
             found += scored["predicted_duration"].to_pylist()
     return found, scorer
 

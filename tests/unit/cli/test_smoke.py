@@ -159,7 +159,7 @@ def alike(rows: Any) -> list[float]:
 def test_R11_it_is_content_with_the_real_service_for_a_model_of_any_kind(
     release: Loaded, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    application = create_app(read_settings(ServeSettings), release, row=warm_up(release.scorer))
+    application = create_app(read_settings(ServeSettings), release, example=warm_up(release.scorer))
     with listening(application) as url:
         smoke(url + "/")
     said = capsys.readouterr().out

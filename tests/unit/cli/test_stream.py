@@ -10,10 +10,20 @@ from pathlib import Path
 
 import pytest
 from tests.consumer_process import consumers
-from tests.kinesis_stand_in import CREDENTIALS, StandIn, lambda_event, ride_record, stand_in
+from tests.kinesis_stand_in import (
+    CREDENTIALS,
+    Fault,
+    StandIn,
+    lambda_event,
+    ride_record,
+    stand_in,
+)
 from tests.service_process import HOST, SLIPWAY, bare_environment, free_port, post
 from tests.waiting import until
 
+from slipway.cli.stream import _tail
+from slipway.clients.kinesis import KinesisStream
+from slipway.clients.streams import Position
 from slipway.stream.lambda_runtime import INVOCATIONS
 
 
@@ -46,7 +56,9 @@ def test_what_is_sent_is_read_and_the_lag_tells_who_is_how_far(
     assert "sent 20 records to ride_events" in sent.stderr
     keys = {each["PartitionKey"] for each in kinesis.records("ride_events")}
     assert keys == {str(number) for number in range(20)}
-    before = json.loads(slipway(kinesis, "stream", "lag", "mine", "-o", "json").stdout)
+    told = slipway(kinesis, "stream", "lag", "mine", "-o", "json")
+    assert "no consumer mine has begun with ride_events" in told.stderr
+    before = json.loads(told.stdout)
     assert {each["state"] for each in before} == {"not begun"}
     assert max(each["behind"] for each in before) > 0
     with consumers(kinesis) as running:
@@ -72,12 +84,55 @@ def test_read_ends_when_nothing_more_comes(kinesis: StandIn) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def sent(kinesis: StandIn, numbers: range) -> None:
+    kinesis.send("ride_predictions", [(str(number), str(number).encode()) for number in numbers])
+
+
+def test_read_goes_on_after_an_expired_iterator_and_repeats_nothing(kinesis: StandIn) -> None:
+    sent(kinesis, range(20))
+    source = KinesisStream(kinesis.client("kinesis"), "ride_predictions")
+    shown = _tail(source, Position(), deadline=0.0)
+    found = [next(shown)]
+    # The first shard's once it has shown all, and the second one's before it has shown any.
+    kinesis.faults.append(Fault("GetRecords", "ExpiredIteratorException", times=2))
+    found += shown
+    assert sorted(map(int, found)) == list(range(20))
+
+
+def test_read_follows_a_resharding_from_where_it_is(kinesis: StandIn) -> None:
+    sent(kinesis, range(20))
+    source = KinesisStream(kinesis.client("kinesis"), "ride_predictions")
+    shown = _tail(source, Position(), deadline=0.0)
+    found = [next(shown)]
+    kinesis.split("ride_predictions", "shardId-000000000000")
+    sent(kinesis, range(20, 40))
+    found += shown
+    assert sorted(map(int, found)) == list(range(40))
+
+
+def test_a_throttled_stream_is_sent_to_and_read_more_slowly(kinesis: StandIn) -> None:
+    slowly = "ProvisionedThroughputExceededException"
+    kinesis.faults += [Fault("PutRecords", slowly), Fault("PutRecords", "Partial", times=2)]
+    lines = "".join(ride_record(number)[1].decode() + "\n" for number in range(9))
+    assert slipway(kinesis, "stream", "send", text=lines).returncode == 0
+    assert len(kinesis.records("ride_events")) == 9
+    kinesis.faults.append(Fault("GetRecords", slowly, times=3))
+    read = slipway(kinesis, "stream", "read", "--stream", "ride_events", "--limit", "9")
+    assert len(read.stdout.splitlines()) == 9, read.stderr
+    kinesis.faults += [Fault("GetRecords", slowly), Fault("GetShardIterator", slowly)]
+    lag = slipway(kinesis, "stream", "lag", "mine", "-o", "json")
+    assert len(json.loads(lag.stdout)) == 2, lag.stderr
+    assert not kinesis.faults
+
+
 @pytest.mark.parametrize(
     ("arguments", "text", "code", "said"),
     [
         (("stream", "send"), "{", 1, "line 1 is no JSON"),
         (("stream", "send", "--stream", "none"), "{}", 3, "the stream none is not there"),
+        (("stream", "send"), '"' + "x" * (1 << 20) + '"', 2, "the stream ride_events refuses"),
         (("stream", "lag", "mine", "--stream", "none"), "", 3, "the stream none is not there"),
+        (("stream", "lag"), "", 2, "SLIPWAY_APPLICATION"),
         (("stream", "read", "--stream", "no/name"), "", 2, "PREDICTIONS_STREAM_NAME"),
         (("consume", "models:/a/1"), "", 2, "SLIPWAY_APPLICATION"),
     ],

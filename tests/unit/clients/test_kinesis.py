@@ -85,5 +85,5 @@ def test_a_stream_that_is_not_there_is_named(server: StandIn) -> None:
 
 def test_a_server_that_is_not_there_is_unavailable(server: StandIn) -> None:
     stream = KinesisStream(aws_client("kinesis", "http://127.0.0.1:9"), "rides")
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(Unavailable, match=r"rides does not answer at http://127\.0\.0\.1:9"):
         stream.made()

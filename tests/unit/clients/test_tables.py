@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,6 +152,27 @@ def test_E5_a_store_that_breaks_is_unavailable_and_never_missing(
         store = Store(proxy.url)
         with pytest.raises(Unavailable):
             store.read(f"s3://broken-{mode}/x", tmp_path / "scratch")
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize(("mode", "seconds"), [("silent", 900.0), ("trickle", 3.0)])
+def test_E5_a_store_that_takes_nothing_or_too_little_ends_the_upload(
+    mode: str, seconds: float, s3_server: str, tmp_path: Path
+) -> None:
+    """By the client's own limits, and by ours; at that pace the file would take two minutes."""
+    client = s3_client(s3_server)
+    client.create_bucket(Bucket=f"slow-{mode}")
+    large = tmp_path / "large"
+    large.write_bytes(BODY * 8)
+    said = {"silent": "does not answer", "trickle": "SLIPWAY_TRANSFER_SECONDS"}[mode]
+    with FaultProxy(s3_server, mode) as proxy:
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match=said):
+            Store(proxy.url, seconds).write(large, f"s3://slow-{mode}/x")
+        assert time.monotonic() - began < 60
+    assert not client.list_objects_v2(Bucket=f"slow-{mode}").get("Contents")
+    assert not client.list_multipart_uploads(Bucket=f"slow-{mode}").get("Uploads")
+    client.close()
 
 
 def test_only_a_stores_uri_is_one() -> None:

@@ -108,6 +108,17 @@ def test_a_pod_without_an_address_has_none() -> None:
     assert pod_of(pod(podIP="fd00::1"), 9696, 9697).address == "[fd00::1]:9696"
 
 
+def test_F3_a_pod_whose_node_is_silent_was_ready_when_that_was_last_heard_of() -> None:
+    said = [condition("Ready", "False"), condition("ContainersReady", "True")]
+    found = pod_of(pod(conditions=said), 9696, 9697)
+    assert (found.ready, found.unheard) == (False, True)
+    told = [condition("Ready", "False"), condition("ContainersReady", "False")]
+    assert not pod_of(pod(conditions=told), 9696, 9697).unheard
+    leaving = pod(conditions=said)
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-28T00:00:00Z"
+    assert not pod_of(leaving, 9696, 9697).unheard
+
+
 def test_A6_a_pod_that_is_being_deleted_is_not_ready_whatever_it_says_itself() -> None:
     leaving = pod(conditions=[condition("Ready", "True")])
     leaving["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:00Z"

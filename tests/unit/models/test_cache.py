@@ -80,7 +80,7 @@ def test_B13_a_download_that_breaks_off_leaves_nothing_visible(
     assert everything_below(tmp_path) == []
 
 
-def test_B3_other_bytes_than_the_lock_says_are_refused_and_thrown_away(
+def test_B3_row_3_other_bytes_than_the_lock_says_are_refused_and_thrown_away(
     ride_model: Path, tmp_path: Path
 ) -> None:
     release = release_of(ride_model)
@@ -93,7 +93,7 @@ def test_B3_other_bytes_than_the_lock_says_are_refused_and_thrown_away(
     assert everything_below(tmp_path) == []
 
 
-def test_B3_a_damaged_copy_is_noticed_and_exchanged(ride_model: Path, tmp_path: Path) -> None:
+def test_B3_row_3_a_damaged_copy_is_noticed_and_exchanged(ride_model: Path, tmp_path: Path) -> None:
     cache, release = ArtifactCache(tmp_path), release_of(ride_model)
     model = fetch(cache, release) / "model.skops"
     good = model.read_bytes()

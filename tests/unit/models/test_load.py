@@ -6,18 +6,31 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import mlflow.sklearn
+import msgspec
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.preprocessing import FunctionTransformer
+from mlflow.models.signature import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler
 from tests.artifacts import RIDE, edit_mlmodel, ride_pipeline, save_ride_model
+from tests.fitted_models import minutes, of_columns, of_dicts, rides
 
 from slipway.errors import DigestMismatch, ModelFailed, Unsigned, Untrusted, VersionMismatch
+from slipway.models import compile as compiler
 from slipway.models import load as load_module
+from slipway.models.compile import compile_model
 from slipway.models.load import LoadingPolicy, load
 from slipway.models.mlmodel import ModelFile
 from slipway.models.obtain import Loaded, obtain
+from slipway.models.trusted_types import TRUSTED_TYPES
+from slipway.scoring.linear import Linear
 from slipway.settings import ModelSettings, read_settings
-from slipway.usecases.rides import Ride
+from slipway.usecases.rides import Ride, ride_features, zone_features
 
 
 def obtain_from(folder: Path, **settings: Any) -> Loaded:
@@ -223,3 +236,98 @@ def test_only_the_artefact_that_was_verified_is_loaded(ride_model: Path) -> None
     other = VerifiedArtifact(ride_model, "sha256:" + "0" * 64)
     with pytest.raises(DigestMismatch):
         load(other, loaded.release, LoadingPolicy())
+
+
+def test_F15_a_known_artefact_is_not_deserialised_again(
+    tmp_path: Path, deserialisers: list[str]
+) -> None:
+    folder = save_ride_model(tmp_path / "model")
+    first = obtain_from(folder)
+    assert (first.scorer.form, "agrees with it" in first.scorer.why) == ("linear", True)
+    deserialisers.clear()
+    again = obtain_from(folder)
+    assert deserialisers == []
+    assert (again.scorer.form, "earlier start" in again.scorer.why) == ("linear", True)
+    assert again.scorer.score([Ride(**RIDE)]) == first.scorer.score([Ride(**RIDE)])
+
+
+def test_F15_a_kept_form_changes_nothing_of_what_is_refused(tmp_path: Path) -> None:
+    """The digest, then the policy, and only then the kept form: as if there were none."""
+    folder = save_ride_model(tmp_path / "model")
+    lock = tmp_path / "release.json"
+    lock.write_bytes(obtain_from(folder).release.to_json())
+    flip_one_byte(folder / "model.skops")
+    with pytest.raises(DigestMismatch):
+        obtain(read_settings(ModelSettings, release_file=lock))
+    pickled = save_ride_model(tmp_path / "pickled", serialization="cloudpickle")
+    assert obtain_from(pickled, allow_pickle=True).scorer.form == "linear"
+    assert "earlier" in obtain_from(pickled, allow_pickle=True).scorer.why
+    with pytest.raises(Untrusted, match="SLIPWAY_ALLOW_PICKLE"):
+        obtain_from(pickled)
+
+
+def test_F14_with_compiling_switched_off_the_model_itself_answers(ride_model: Path) -> None:
+    scorer = obtain_from(ride_model, compiled=False).scorer
+    assert (scorer.form, scorer.why) == ("native", "SLIPWAY_COMPILED is false")
+
+
+def test_F14_a_model_without_a_compiled_form_answers_itself_and_says_why(tmp_path: Path) -> None:
+    learnt = rides(0)
+    pipeline = make_pipeline(DictVectorizer(), MaxAbsScaler(), LinearRegression())
+    pipeline.fit(learnt, minutes(learnt, 0))
+    scorer = obtain_from(save_ride_model(tmp_path / "model", pipeline=pipeline)).scorer
+    assert scorer.form == "native"
+    assert (
+        scorer.why == "it is not compiled: its pipeline has 3 steps, not a vectoriser and a model"
+    )
+    assert scorer.score([Ride(**RIDE)]) == pipeline.predict([ride_features("10_50", 40.0)])
+
+
+def test_F14_a_form_that_disagrees_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For instance after an update of scikit-learn that changes what an attribute means."""
+
+    def reads_it_wrongly(*read: Any) -> Any:
+        form = compile_model(*read)
+        return Linear(form.encoding, np.zeros(form.encoding.width), 0.0)
+
+    monkeypatch.setattr(compiler, "compile_model", reads_it_wrongly)
+    folder = save_ride_model(tmp_path / "model")
+    scorer = obtain_from(folder).scorer
+    assert scorer.form == "native"
+    assert scorer.why.startswith("its compiled form is not used: it is off by 1")
+    # Nor is it kept.
+    monkeypatch.undo()
+    assert "agrees" in obtain_from(folder).scorer.why
+
+
+@pytest.mark.parametrize("kind", ["linear", "forest"])
+def test_R45_a_model_of_zones_apart_is_asked_with_zones_apart(tmp_path: Path, kind: str) -> None:
+    pipeline, _ = of_dicts(kind, apart=True)
+    folder = save_ride_model(tmp_path / "model", pipeline=pipeline, trusted=sorted(TRUSTED_TYPES))
+    expected = pipeline.predict([zone_features("10", "50", 40.0)])
+    for _ in range(2):
+        assert obtain_from(folder).scorer.score([Ride(**RIDE)]).tolist() == expected.tolist()
+
+
+def test_F14_the_twin_with_columns_is_compiled_too(tmp_path: Path) -> None:
+    pipeline, use_case = of_columns("forest")
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(field.type, field.name) for field in use_case.inputs]),
+        outputs=Schema([ColSpec("double")]),
+    )
+    mlflow.sklearn.save_model(
+        pipeline,
+        str(tmp_path / "model"),
+        serialization_format="skops",
+        signature=signature,
+        skops_trusted_types=sorted(TRUSTED_TYPES),
+        pip_requirements=["scikit-learn"],
+    )
+    features = pd.DataFrame(rides(9))
+    for how in ("agrees", "earlier"):
+        scorer = obtain_from(tmp_path / "model").scorer
+        rows = msgspec.convert(rides(9), list[scorer.use_case.row_type()])  # type: ignore[misc]
+        assert (scorer.form, how in scorer.why) == ("steps", True)
+        assert scorer.score(rows).tolist() == pipeline.predict(features).tolist()

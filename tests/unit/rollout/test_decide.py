@@ -435,6 +435,32 @@ def test_a_wrong_reference_leaves_the_old_version_serving_and_says_why() -> None
     assert scene.stored.condition is None
 
 
+def test_B10_an_alias_that_cannot_be_asked_stays_what_it_was_and_status_says_so() -> None:
+    scene = serving("fast")
+    assert scene.found
+    down = Problem("Unresolvable", "the tracking server does not answer")
+    scene.found = dataclasses.replace(scene.found, problem=down)
+    scene.settle()
+    assert scene.serving() == {A.digest: 10_000}
+    assert scene.stored.condition
+    assert "stays what it was" in scene.stored.condition.message
+    assert down.message in scene.stored.condition.message
+    assert scene.events.count("Unresolvable") == 1
+    scene.found = dataclasses.replace(scene.found, problem=None)
+    scene.settle()
+    assert scene.stored.condition is None
+
+
+def test_B10_in_a_rollout_what_it_waits_for_is_said_and_not_the_alias() -> None:
+    scene = rolling(to="canary")
+    assert scene.found
+    down = Problem("Unresolvable", "the tracking server does not answer")
+    scene.found = dataclasses.replace(scene.found, problem=down)
+    scene.tick(3)
+    assert scene.stored.condition
+    assert scene.stored.condition.reason == "InsufficientData"
+
+
 def test_B18_a_malformed_reference_lets_the_running_rollout_go_on_and_is_said_once() -> None:
     scene = rolling(to="shadow")
     scene.desired = dataclasses.replace(

@@ -7,11 +7,14 @@ import contextlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.service_process import ROOT
 
 from slipway.cluster.protocol import Document
 from slipway.errors import InvalidConfig
 from slipway.rollout.policy import PRESETS
-from slipway.rollout.policy_document import KEY, RULES, parse_policy, read_policy
+from slipway.rollout.policy_document import KEY, RULES, parse_policy, parse_values, read_policy
+
+CHART = ROOT / "helm" / "slipway"
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -30,6 +33,20 @@ def test_every_number_replaces_the_presets_own_and_no_other() -> None:
     assert policy.gates.errors.limit == 0.02
     assert policy.gates.errors.ceiling == PRESETS["test"].gates.errors.ceiling
     assert policy.steps == PRESETS["test"].steps
+
+
+def test_the_policy_in_the_charts_values_is_what_the_chart_makes_of_them() -> None:
+    shipped = (CHART / "values.yaml").read_text()
+    assert parse_values(shipped) == PRESETS["careful"]
+    assert parse_values((CHART / "values-kind.yaml").read_text()) == PRESETS["fast"]
+    mine = "slots: {replicas: 3}\nrollout:\n  preset: test\n  watch: {seconds: 7, share: null}\n"
+    assert parse_values(mine) == parse_policy("preset: test\nwatch: {seconds: 7}")
+    assert parse_values("rollout: null") == PRESETS["careful"]
+
+
+def test_an_error_in_the_charts_values_names_the_line_there() -> None:
+    with pytest.raises(InvalidConfig, match=r"keepWarm \(line 3\): expected"):
+        parse_values("web: {enabled: true}\nrollout:\n  keepWarm: soon\n")
 
 
 def test_steps_are_percent_with_two_decimals() -> None:

@@ -20,8 +20,8 @@ from slipway.errors import (
     Untrusted,
 )
 from slipway.models.release import Release
-from slipway.rollout.resolving import LAST_RETRY, MOST_ATTEMPTS, Resolving
-from slipway.rollout.snapshot import Desired, Resolution
+from slipway.rollout.resolving import LAST_RETRY, MOST_ATTEMPTS, SETTLED, Resolving
+from slipway.rollout.snapshot import Desired, Problem, Resolution
 from slipway.rollout.state import Accepted, Placement, State
 
 ALIAS = "models:/ride@champion"
@@ -58,6 +58,8 @@ def test_a_reference_is_resolved_once_for_each_time_it_is_written() -> None:
     bench.clock.advance(1000)
     assert bench.look() == Resolution("m", release=release("a"))
     assert bench.models.hashed == ["models:/ride/1"]
+    bench.look(mark="again")
+    bench.clock.advance(SETTLED)
     assert bench.look(mark="again") == Resolution("again", release=release("a"))
     assert bench.models.hashed == ["models:/ride/1"] * 2
 
@@ -92,7 +94,12 @@ def test_an_alias_stays_what_it_was_while_nobody_can_be_asked() -> None:
     bench.models.known[ALIAS] = Unavailable("the tracking server is down")
     for _ in range(5):
         bench.clock.advance(60)
-        assert bench.look(ALIAS) == before
+        found = bench.look(ALIAS)
+        assert before is not None
+        assert found is not None
+        assert found.release == before.release
+        assert found.problem == Problem("Unresolvable", "the tracking server is down")
+        assert found.dead_end is None
     bench.models.known[ALIAS] = release("b")
     bench.clock.advance(60)
     assert bench.look(ALIAS) == Resolution("m", release=release("b"))
@@ -103,9 +110,22 @@ def test_B10_after_a_restart_an_alias_is_what_the_state_says_while_nobody_can_be
     bench.models.known[ALIAS] = Unavailable("the tracking server is down")
     found = bench.look(ALIAS, state=accepted(ALIAS, "a"))
     assert found is not None
-    assert found.problem is None
+    assert found.dead_end is None
     assert found.release is not None
     assert found.release.digest == release("a").digest
+
+
+def test_B20_what_is_written_again_and_again_is_resolved_when_it_stays() -> None:
+    bench = Bench()
+    bench.models.known["models:/ride/2"] = release("b")
+    bench.look(mark="first")
+    for number in range(100):
+        bench.clock.advance(0.1)
+        assert bench.look("models:/ride/2", mark=f"edit {number}") is None
+    bench.clock.advance(1.0)
+    found = bench.look("models:/ride/2", mark="edit 99")
+    assert found == Resolution("edit 99", release=release("b"))
+    assert bench.models.hashed == ["models:/ride/1", "models:/ride/2"]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +198,8 @@ def test_a_reference_that_was_replaced_is_not_waited_for() -> None:
     bench = Bench(jobs.append)
     bench.look("models:/ride/1", "one")
     assert bench.look("models:/ride/2", "two") is None
+    bench.clock.advance(SETTLED)
+    assert bench.look("models:/ride/2", "two") is None
     jobs[1]()
     jobs[0]()
     assert bench.look("models:/ride/2", "two") == Resolution("two", release=release("b"))
@@ -188,9 +210,11 @@ def test_tries_that_hang_do_not_pile_up() -> None:
     bench = Bench(jobs.append)
     for number in range(50):
         bench.look("models:/ride/1", f"mark {number}")
+        bench.clock.advance(SETTLED)
+        bench.look("models:/ride/1", f"mark {number}")
     assert len(jobs) == MOST_ATTEMPTS
     jobs[0]()
-    bench.look("models:/ride/1", "last")
+    bench.look("models:/ride/1", f"mark {number}")
     assert len(jobs) == MOST_ATTEMPTS + 1
 
 

@@ -14,8 +14,8 @@ CANARY = table_of(5, ("blue", BLUE), ("green", GREEN), weight=500)
 LOADED = Wanted(CANARY, {"blue": ("a:1",), "green": ()}, known=True)
 
 
-def pod(address: str, digest: str = BLUE, ready: bool = True) -> Pod:
-    return Pod(address, address, address, digest, ready)
+def pod(address: str, digest: str = BLUE, ready: bool = True, unheard: bool = False) -> Pod:
+    return Pod(address, address, address, digest, ready, unheard=unheard)
 
 
 def text(table: Table) -> str:
@@ -58,6 +58,12 @@ def test_only_ready_pods_that_run_the_tables_digest_count() -> None:
         "green": [pod("g:1", GREEN)],
     }
     assert wanted(EMPTY, text(CANARY), pods).pods == {"blue": ("a:1", "z:1"), "green": ("g:1",)}
+
+
+def test_F3_pods_of_a_silent_node_serve_where_no_other_ones_do() -> None:
+    silent = [pod("a:1", ready=False, unheard=True), pod("c:1", GREEN, ready=False, unheard=True)]
+    assert wanted(EMPTY, text(CANARY), {"blue": silent}).pods["blue"] == ("a:1",)
+    assert wanted(EMPTY, text(CANARY), {"blue": [*silent, pod("b:1")]}).pods["blue"] == ("b:1",)
 
 
 def test_a_slot_that_is_not_in_the_table_has_no_pods() -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.kinesis_stand_in import Fault, StandIn, ride_record
+from tests.waiting import until
 
 from slipway.clients.checkpoints import DynamoCheckpoints
 from slipway.clients.kinesis import KinesisStream
@@ -70,6 +72,15 @@ def turns(consumer: Consumer, done: Callable[[], bool], seconds: float = 20.0) -
         assert time.monotonic() < deadline
         if not consumer.turn():
             time.sleep(0.01)
+
+
+def behind(place: Place) -> float:
+    """Seconds behind, as the metrics tell it."""
+    [line] = [
+        each for each in place.metrics.expose().decode().splitlines()
+        if each.startswith("slipway_stream_behind_seconds{")
+    ]  # fmt: skip
+    return float(line.rpartition(" ")[2])
 
 
 def test_R21_all_rides_come_out_once_and_the_checkpoint_is_behind_the_last(place: Place) -> None:
@@ -137,6 +148,7 @@ def test_E8_only_what_was_not_taken_is_put_again(place: Place) -> None:
         ("GetShardIterator", "ProvisionedThroughputExceededException"),
         ("PutRecords", "ProvisionedThroughputExceededException"),
         ("PutRecords", "InternalFailure"),
+        ("PutRecords", "ResourceNotFoundException"),
         ("ListShards", "LimitExceededException"),
         ("PutItem", "ProvisionedThroughputExceededException"),
         ("UpdateItem", "InternalServerError"),
@@ -198,6 +210,23 @@ def test_replicas_share_the_shards_and_take_over_what_is_given_back(place: Place
     assert len(second.held) == 2
 
 
+def test_B9_a_replica_that_has_no_model_yet_leaves_the_shards_to_those_that_have(
+    place: Place,
+) -> None:
+    first, second = place.consumer("a"), place.consumer("b")
+    loaded, first._scoring = first._scoring, lambda: None
+    first.turn()
+    second.turn()
+    assert [len(first.held), len(second.held)] == [0, 2]
+    place.send(range(50))
+    turns(second, lambda: len(place.rides()) == 50)
+    first._scoring = loaded
+    first.turn()
+    second.share()
+    first.share()
+    assert [len(first.held), len(second.held)] == [1, 1]
+
+
 def test_E8_a_resharding_is_followed_parents_first(place: Place) -> None:
     place.send(range(100))
     consumer = place.consumer()
@@ -230,16 +259,21 @@ def test_an_application_that_begins_with_the_newest_leaves_the_old_ones_out(plac
     assert place.rides() == list(range(30, 50))
 
 
-def test_E9_while_the_output_does_not_answer_nothing_is_read(place: Place) -> None:
-    place.send(range(500))
-    place.kinesis.faults.append(Fault("PutRecords", "InternalFailure", times=10_000))
+@pytest.mark.parametrize("fault", ["InternalFailure", "ResourceNotFoundException"])
+def test_E9_while_the_output_is_down_or_not_there_nothing_is_read(place: Place, fault: str) -> None:
     consumer = place.consumer()
+    consumer.turn()
+    assert behind(place) < 1
+    place.send(range(500))
+    place.kinesis.calls.clear()
+    place.kinesis.faults.append(Fault("PutRecords", fault, times=10_000))
     thread = threading.Thread(target=consumer.run)
     thread.start()
     deadline = time.monotonic() + 10
     while place.kinesis.calls.count("PutRecords") < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert place.kinesis.calls.count("GetRecords") == 1
+    until(lambda: behind(place) > 1, 10, "the lag to grow")
     place.stop.set()
     thread.join(10)
     assert not thread.is_alive()
@@ -261,6 +295,28 @@ def test_a_deleted_stream_is_waited_for_and_a_new_one_is_not_taken_for_it(place:
     place.kinesis.make("ride_events")
     with pytest.raises(InvalidConfig, match="was made anew"):
         consumer.share()
+
+
+def test_row_5_a_batch_that_began_before_a_promotion_ends_on_the_old_release(
+    place: Place,
+) -> None:
+    place.kinesis.send("ride_events", [("key", ride_record(n)[1]) for n in range(80)])
+    old = place.processor.release
+    new = msgspec.structs.replace(old, run_id="f" * 32)
+    consumer = place.consumer()
+    promoted = Processor(place.processor._scorer, new, "ride_events")
+
+    class Promoting(Processor):
+        def process(self, records: Any) -> Any:
+            half = super().process(records[:25])
+            consumer._scoring = lambda: Scoring(promoted)
+            return half + super().process(records[25:])
+
+    consumer._scoring = lambda: Scoring(Promoting(place.processor._scorer, old, "ride_events"))
+    turns(consumer, lambda: len(place.rides()) == 80)
+    events = place.kinesis.documents("ride_predictions")
+    by_ride = {each["prediction"]["ride_id"]: each["version"] for each in events}
+    assert by_ride == {n: old.version if n < 50 else new.version for n in range(80)}
 
 
 def test_a_batch_that_takes_longer_than_silence_is_borne_stays_with_its_consumer(

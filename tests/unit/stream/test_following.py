@@ -77,12 +77,17 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def test_nothing_scores_until_something_is_promoted(scene: Scene) -> None:
+    assert not scene.following.idle, "it has not looked yet"
     scene.following.look()
-    assert scene.stable is None
+    assert (scene.stable, scene.following.idle) == (None, True)
     scene.says(phase="preparing", promoted="")
-    assert scene.stable is None
+    assert (scene.stable, scene.following.idle) == (None, True)
+    scene.fault = Unavailable("the store is down")
     scene.says(promoted=text("a"))
-    assert scene.stable == "a"
+    assert (scene.stable, scene.following.idle) == (None, False)
+    scene.fault = None
+    scene.following.look()
+    assert (scene.stable, scene.following.idle) == ("a", False)
 
 
 def test_a_release_is_loaded_once_and_a_new_one_takes_its_place(scene: Scene) -> None:

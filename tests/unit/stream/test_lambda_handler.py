@@ -6,20 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.kinesis_stand_in import StandIn, lambda_event, ride_record
+from tests.kinesis_stand_in import StandIn, course_event, lambda_event, ride_record
 
 from slipway.errors import InvalidConfig, InvalidInput, Unavailable
 from slipway.models.obtain import Loaded
 from slipway.settings import LambdaSettings, read_settings
 from slipway.stream import lambda_handler as module
 from slipway.stream.lambda_handler import handler_of, lambda_handler
-
-# The data of the course's test event.
-COURSE = (
-    "ewogICAgICAgICJyaWRlIjogewogICAgICAgICAgICAiUFVMb2NhdGlvbklEIjogMTMwLAogICAgICAgICAg"
-    "ICAiRE9Mb2NhdGlvbklEIjogMjA1LAogICAgICAgICAgICAidHJpcF9kaXN0YW5jZSI6IDMuNjYKICAgICAg"
-    "ICB9LCAKICAgICAgICAicmlkZV9pZCI6IDI1NgogICAgfQ=="
-)
 
 
 def settings(model: Path, kinesis: StandIn | None = None, **given: object) -> LambdaSettings:
@@ -33,9 +26,7 @@ def test_R22_R23_the_courses_event_by_the_courses_names(
     monkeypatch.setenv("MODEL_LOCATION", str(ride_model))
     monkeypatch.setenv("TEST_RUN", "True")
     module._handler.cache_clear()
-    event = lambda_event(b"")
-    event["Records"][0]["kinesis"]["data"] = COURSE
-    [prediction] = lambda_handler(event, None)["predictions"]
+    [prediction] = lambda_handler(course_event(), None)["predictions"]
     module._handler.cache_clear()
     assert prediction["model"] == "ride_duration_prediction_model"
     assert prediction["version"] == loaded_rides.release.version

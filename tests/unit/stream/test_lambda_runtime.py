@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import threading
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import pytest
 from tests.service_process import post
 
 from slipway.errors import InvalidConfig, InvalidInput, Unavailable
-from slipway.stream.lambda_runtime import INVOCATIONS, LocalFront, Runtime
+from slipway.stream.lambda_runtime import INVOCATIONS, MAX_EVENT, LocalFront, Runtime
 
 
 class RuntimeApi(HTTPServer):
@@ -96,5 +98,13 @@ def test_R27_the_local_front_answers_at_the_emulators_address() -> None:
         assert (status, told["errorType"]) == (200, "InvalidInput")
         assert post(url + INVOCATIONS, {})[1]["errorType"] == "KeyError"
         assert post(f"{url}/other", {"n": 2})[0] == 404
+        # It is refused by its head, which is all that is sent here.
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", front.port, 10)) as asked:
+            asked.putrequest("POST", INVOCATIONS)
+            asked.putheader("Content-Length", str(MAX_EVENT + 1))
+            asked.endheaders()
+            refused = asked.getresponse()
+            told = json.loads(refused.read())
+        assert (refused.status, told["errorType"]) == (413, "TooLarge")
     finally:
         front.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.in_process import CURSED_RIDE, RIDE, by_columns, loaded_for, series
+from tests.in_process import CURSED_RIDE, EXAMPLE, RIDE, by_columns, loaded_for, series
 from tests.stub_models import CURSED, RUN_ID, WRONG, loaded
 from tests.unit.web.conftest import Lines
 
@@ -16,6 +16,7 @@ from slipway.errors import Malformed, TooLarge
 from slipway.models.obtain import Loaded
 from slipway.settings import ServeSettings, read_settings
 from slipway.usecases.protocol import InputField
+from slipway.usecases.rides import Rides
 from slipway.web.answer import Outcome, Reply
 from slipway.web.app import Service
 from slipway.web.errors import http_problem
@@ -24,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def service_of(release: Loaded | None, **given: Any) -> Service:
-    return Service(read_settings(ServeSettings, slot="blue", **given), release, row=RIDE)
+    return Service(read_settings(ServeSettings, slot="blue", **given), release, example=EXAMPLE)
 
 
 def ask(
@@ -36,7 +37,7 @@ def ask(
     return reply.status, json.loads(reply.body), dict(reply.headers)
 
 
-def test_R7_one_ride_gets_its_answer_by_name_and_the_version_in_body_and_header() -> None:
+def test_R7_F19_one_ride_gets_its_answer_by_name_and_the_version_in_body_and_header() -> None:
     status, document, headers = ask(service_of(loaded()), RIDE)
     assert (status, document) == (200, {"duration": 80.0, "model_version": RUN_ID})
     assert (headers["X-Slipway-Run-Id"], headers["X-Slipway-Slot"]) == (RUN_ID, "blue")
@@ -164,19 +165,12 @@ def test_A9_the_log_tells_where_the_model_raised_not_where_we_noticed(log_lines:
 def test_what_fails_in_our_own_code_is_a_500_without_a_word_of_the_request(
     log_lines: Lines,
 ) -> None:
-    class Broken:
-        name = "rides"
-        inputs: tuple[InputField, ...] = ()
-        answer = "duration"
-
-        def row_type(self) -> Any:
-            return dict[str, float]
-
+    class Broken(Rides):
         def features(self, rows: Any) -> Any:
             raise RuntimeError(f"about {rows}")
 
     service = service_of(loaded_for(Broken()))
-    status, problem, _ = ask(service, {"instances": [{"a user's own": 1}]})
+    status, problem, _ = ask(service, RIDE | {"PULocationID": "a user's own"})
     (line,) = log_lines()
     assert (status, problem["type"]) == (500, "about:blank")
     assert line["exception"].endswith("RuntimeError")
@@ -220,7 +214,7 @@ def test_A7_a_body_that_was_not_read_whole_ends_the_connection(error: Any, statu
     ).headers
 
 
-def test_the_headers_of_the_router_decide_source_pair_and_key() -> None:
+def test_F66_F67_the_headers_of_the_router_decide_source_pair_and_key() -> None:
     service = service_of(loaded())
     ask(
         service,

@@ -10,8 +10,9 @@ from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.errors import Malformed, TooLarge
-from slipway.web.body import Stream, read_body
+from slipway.errors import Busy, Malformed, TooLarge
+from slipway.settings import ServeSettings, read_settings
+from slipway.web.body import WAITED, Stream, given_body, read_body
 
 LIMIT = 1024
 
@@ -104,3 +105,17 @@ def test_A8_98_a_body_that_breaks_off_is_malformed(broken: Exception) -> None:
     for environ in (by_length(Dribble(b"{", 1, broken), 2), in_chunks(Dribble(b"{", 1, broken))):
         with pytest.raises(Malformed, match="broke off"):
             read_body(environ, LIMIT)
+
+
+@pytest.mark.parametrize(("waited", "read"), [(0.0, True), (2.0, True), (2.1, False)])
+def test_A5_who_has_waited_too_long_is_told_so_and_not_read(waited: float, read: bool) -> None:
+    settings = read_settings(ServeSettings, queue_seconds=2.0)
+    stream = Dribble(b"body")
+    found = given_body({**by_length(stream, 4), WAITED: waited}, settings)
+    assert isinstance(found, bytes if read else Busy)
+    assert stream.taken == (4 if read else 0)
+
+
+def test_what_is_wrong_with_a_body_is_its_answer() -> None:
+    settings = read_settings(ServeSettings)
+    assert isinstance(given_body(by_length(Dribble(b""), 4), settings), Malformed)

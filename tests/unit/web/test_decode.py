@@ -13,7 +13,7 @@ from tests.in_process import COLUMNS, RIDE, by_columns, by_tensor
 from slipway.errors import InvalidInput, Malformed, UnsupportedMedia
 from slipway.usecases.protocol import InputField
 from slipway.usecases.rides import Ride
-from slipway.web.decode import Decode, check_media, predict_decoder
+from slipway.web.decode import JSON, Decode, media_of, predict_decoder
 from slipway.web.invocations import MEMBERS, invocations_decoder
 
 ROW_TYPES = [Ride, by_columns().row_type(), by_tensor().row_type()]
@@ -43,8 +43,8 @@ def refused(decode: Decode, body: Any) -> InvalidInput:
     ],
 )
 def test_json_in_utf8_is_read_however_it_is_called(media: str) -> None:
-    check_media(media, None)
-    check_media(media, "identity")
+    assert media_of(media, None, JSON)[0] == JSON
+    assert media_of(media, "identity", JSON)[0] == JSON
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_json_in_utf8_is_read_however_it_is_called(media: str) -> None:
 )
 def test_A8_any_other_media_is_unsupported(media: str | None, encoding: str | None) -> None:
     with pytest.raises(UnsupportedMedia, match="send the body"):
-        check_media(media, encoding)
+        media_of(media, encoding, JSON)
 
 
 def test_one_object_is_one_row_at_the_root_of_the_body() -> None:

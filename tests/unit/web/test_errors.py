@@ -21,6 +21,7 @@ TABLE: dict[type[errors.SlipwayError], tuple[int, str, int]] = {
     errors.TooLarge: (413, "The request is too large", 1),
     errors.UnsupportedMedia: (415, "The media type is not supported", 1),
     errors.NoModel: (503, "No model is loaded", 1),
+    errors.Busy: (503, "The service is busy", 1),
     errors.ModelFailed: (500, "The model failed", 1),
     errors.ModelOutputInvalid: (500, "The model's answer is no prediction", 1),
     errors.Unresolvable: (500, "Internal error", 3),

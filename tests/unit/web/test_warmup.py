@@ -43,8 +43,8 @@ def test_a_model_without_an_example_predicts_a_row_that_its_schema_allows(
     use_case: UseCase,
 ) -> None:
     model = Seeing()
-    row = warm_up(Scorer(use_case, model))
-    assert len(model.asked) == TIMES
+    row, prediction = warm_up(Scorer(use_case, model))
+    assert (len(model.asked), prediction) == (TIMES + 1, 0.0)
     body = encoded(row if isinstance(row, dict) else {"instances": [row]})
     (decoded,) = predict_decoder(use_case.row_type(), 1)(body).rows
     assert decoded == made_row(use_case.row_type())
@@ -67,8 +67,9 @@ def test_a_made_row_suits_a_model_of_any_columns(columns: list[Any]) -> None:
 )
 def test_the_models_own_example_is_what_it_predicts_and_what_is_shown(example: Any) -> None:
     model = Seeing()
-    assert warm_up(Scorer(Rides(), model), encoded(example)) == RIDE
-    assert model.asked == [[{"PU_DO": "10_50", "trip_distance": 40.0}] * 2] * TIMES
+    assert warm_up(Scorer(Rides(), model), encoded(example)).row == RIDE
+    ride = {"PU_DO": "10_50", "trip_distance": 40.0}
+    assert model.asked == [*[[ride] * 2] * TIMES, [ride]]
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -79,8 +80,9 @@ def test_the_example_of_a_vectoriser_is_features_already(several: bool) -> None:
     shown = warm_up(
         Scorer(Rides(), model), encoded({"inputs": [features] if several else features})
     )
-    assert model.asked == [[features]] * TIMES
-    assert shown == msgspec.to_builtins(made_row(Rides().row_type()))
+    assert model.asked[:-1] == [[features]] * TIMES
+    assert shown.row == msgspec.to_builtins(made_row(Rides().row_type()))
+    assert model.asked[-1] == [{"PU_DO": "1_1", "trip_distance": 1.0}]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_the_example_of_a_vectoriser_is_features_already(several: bool) -> None:
 def test_an_example_that_cannot_be_used_is_as_good_as_none(example: bytes) -> None:
     model = Seeing()
     warm_up(Scorer(Rides(), model), example)
-    assert [len(features) for features in model.asked] == [1] * TIMES
+    assert [len(features) for features in model.asked] == [1] * (TIMES + 1)
 
 
 def test_of_an_example_that_is_the_whole_training_set_the_beginning_is_predicted() -> None:
@@ -107,13 +109,15 @@ def test_of_an_example_that_is_the_whole_training_set_the_beginning_is_predicted
     warm_up(Scorer(Rides(), ride), encoded({"inputs": [RIDE] * 20_000}))
     warm_up(Scorer(Rides(), features), encoded({"inputs": [{"PU_DO": "1_2"}] * 20_000}))
     for model in (ride, features):
-        assert [len(asked) for asked in model.asked] == [MAX_ROWS] * TIMES
+        assert [len(asked) for asked in model.asked] == [*[MAX_ROWS] * TIMES, 1]
 
 
 def test_only_a_model_that_takes_dicts_is_shown_an_example_of_dicts() -> None:
     """A column that the example has as text and the signature as a number: no reason to refuse."""
     model = Seeing()
-    row = warm_up(Scorer(by_columns(COLUMNS[:1]), model), encoded({"inputs": [{"truth": "yes"}]}))
+    row, _ = warm_up(
+        Scorer(by_columns(COLUMNS[:1]), model), encoded({"inputs": [{"truth": "yes"}]})
+    )
     assert row == {"truth": True}
     assert model.asked[0].columns.tolist() == ["truth"]
 
@@ -129,7 +133,7 @@ def test_only_a_model_that_takes_dicts_is_shown_an_example_of_dicts() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"), [(ZeroDivisionError(), ModelFailed), ([None], ModelOutputInvalid)]
 )
-def test_a_model_that_cannot_predict_is_refused_with_what_it_was_asked(
+def test_F22_a_model_that_cannot_predict_is_refused_with_what_it_was_asked(
     example: bytes, which: str, answer: Any, kind: type[ModelFailed]
 ) -> None:
     def predict(_features: Any) -> Any:
@@ -143,4 +147,4 @@ def test_a_model_that_cannot_predict_is_refused_with_what_it_was_asked(
 
 
 def test_a_sound_model_is_let_through() -> None:
-    assert warm_up(loaded().scorer, encoded({"inputs": [RIDE]})) == RIDE
+    assert warm_up(loaded().scorer, encoded({"inputs": [RIDE]})) == (RIDE, 80.0)
