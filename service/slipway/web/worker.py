@@ -1,9 +1,10 @@
-"""gunicorn's threaded worker with the few habits that a prediction service needs otherwise.
+"""gunicorn's threaded worker with the habits that a prediction service needs otherwise.
 
-It drains on SIGINT and SIGHUP as on SIGTERM, tells the service so that /readyz says it, gives a
-slow model time to load, ends the master with one clear line when it cannot be loaded, answers
-what is no HTTP with a problem document, writes an answer in one piece, and never lets one client
-hold up all the others.
+Its threads take turns at watching the connections (web/leader.py), so that a quick request is not
+handed from one to another. It drains on SIGINT and SIGHUP as on SIGTERM, tells the service so that
+/readyz says it, gives a slow model time to load, ends the master with one clear line when it cannot
+be loaded, answers what is no HTTP with a problem document, writes an answer in one piece, and never
+lets one client hold up all the others.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors as http_errors
 from gunicorn.http import wsgi as http_wsgi
-from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
+from gunicorn.http.message import Request as BaseRequest
+from gunicorn.http.parser import RequestParser
+from gunicorn.workers.base import Worker as Base
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from slipway.errors import SlipwayError
 from slipway.web.body import WAITED
 from slipway.web.errors import PROBLEM_JSON, http_problem
+from slipway.web.leader import LeaderFollowers
 
 # Seconds of silence after which a client that owes bytes, or does not take them, is given up.
 SILENCE = 5
-# Seconds that a thread waits for the first byte on a new connection before it gives the
-# connection back to the poller. gunicorn's own 5 s let a few idle connections block all threads.
-FIRST_BYTE = 0.005
 # Seconds that a connection is kept open for a client to read its last answer, and how many bytes
 # of what it still sends are thrown away meanwhile.
 LINGER, MAX_LINGER_BYTES = 1.0, 1 << 20
@@ -55,6 +57,8 @@ Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """`gthread` for an application that may have a method `drain`; see web/wsgi.py."""
+
+    watch: LeaderFollowers | None = None
 
     def init_signals(self) -> None:
         """Ctrl-C and a closed terminal reach every process of the group, so also this one."""
@@ -94,28 +98,73 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         return call
 
+    def init_process(self) -> None:
+        """Start without the base's pool and poller."""
+        # A request asks for some twenty settings; as attributes they are not looked up in two
+        # tables each. Nothing changes them in a worker.
+        known: dict[str, Any] = self.cfg.__dict__
+        known.update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        Base.init_process(self)
+
+    def run(self) -> None:
+        """Answer until told to end, then what has been begun, within the time for that."""
+        watch = self.watch = LeaderFollowers(
+            self.sockets,
+            self.greet,
+            self.answer,
+            threads=self.cfg.threads,
+            most=self.worker_connections,
+            keepalive=self.cfg.keepalive,
+        )
+        # The base closes connections beyond a number of kept ones.
+        self.keepalived_conns = watch.watched
+        watch.start()
+        while self.alive and self.is_parent_alive():
+            self.notify()
+            watch.tend(1.0)
+        # A client may be sending its next request already: that one is answered, and told to close.
+        watch.stop_accepting(STOP_KEEPALIVE_LINGER)
+        end = time.monotonic() + self.cfg.graceful_timeout
+        while watch.open and time.monotonic() < end:
+            self.notify()
+            watch.tend(0.1)
+        watch.stop()
+        for listener in self.sockets:
+            listener.close()
+
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to drain."""
+        del sig, frame
         getattr(self, "drain", lambda: None)()
-        super().handle_exit(sig, frame)
+        self.alive = False
+        if self.watch:
+            self.watch.wake()
 
-    def enqueue_req(self, conn: TConn) -> None:
-        """Bound how long a thread waits for a silent client."""
-        if not conn.initialized:
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL)
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)
-        conn.enqueued = time.monotonic()
-        super().enqueue_req(conn)
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """End at once."""
+        Base.handle_quit(self, sig, frame)
 
-    def handle(self, conn: TConn) -> Any:
-        """Let the client read its last answer here: the base does so on the accepting thread."""
-        if not (conn.initialized or conn.data_ready or conn.wait_for_data(FIRST_BYTE)):
-            return _DEFER
-        self._turn.waited = time.monotonic() - conn.enqueued
-        result = super().handle(conn)
-        if result is False:
-            linger(conn.sock)
-        return result
+    def greet(self, listener: socket.socket) -> TConn:
+        """A new connection, which never holds up a thread for ever."""
+        client, address = listener.accept()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)
+        connection = TConn(self.cfg, client, address, listener.getsockname())
+        # It is only answered when there is something to read.
+        connection.data_ready = True
+        return connection
+
+    def answer(self, connection: TConn, waited: float) -> bool:
+        """Answer what a client has sent; whether to keep its connection."""
+        self._turn.waited = waited
+        keep = bool(self.handle(connection))
+        while keep and connection.parser.unreader.buf.getvalue():
+            # It sent the next request with the last, which the selector does not see.
+            keep = bool(self.handle(connection))
+        if not keep:
+            # The base does so on its accepting thread.
+            linger(connection.sock)
+        return keep
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer what gunicorn itself refuses."""
@@ -175,6 +224,14 @@ def linger(connection: socket.socket) -> None:
         return
 
 
+class Request(BaseRequest):  # type: ignore[misc]
+    """A request of somebody who may set neither the scheme nor the client's address."""
+
+    def _peer_is_trusted_proxy(self) -> bool:
+        """No, whoever it is; the base reads and compares the address to say so."""
+        return False
+
+
 class Response(http_wsgi.Response):  # type: ignore[misc]
     """An answer whose head goes out with its body, in one write.
 
@@ -184,6 +241,21 @@ class Response(http_wsgi.Response):  # type: ignore[misc]
 
     _head: bytes = b""
     headers_sent: bool
+    # A second of the clock, and how a header tells it.
+    _date: tuple[int, str] = (0, "")
+
+    def default_headers(self) -> list[str]:
+        """The status line and what every answer has; the date is written once a second."""
+        now = int(time.time())
+        if Response._date[0] != now:
+            Response._date = now, util.http_date(now)
+        connection = "close" if self.should_close() else "keep-alive"
+        major, minor = self.req.version
+        first = f"HTTP/{major}.{minor} {self.status}\r\nServer: {self.version}\r\n"
+        headers = [first, f"Date: {Response._date[1]}\r\nConnection: {connection}\r\n"]
+        if self.chunked:
+            headers.append("Transfer-Encoding: chunked\r\n")
+        return headers
 
     def send_headers(self) -> None:
         """Keep the head until there is a body, or the end."""
@@ -216,6 +288,7 @@ class Response(http_wsgi.Response):  # type: ignore[misc]
             util.write(self.sock, head + data)
 
 
-# gunicorn offers no setting for either, and writes its own name into each answer.
+# gunicorn offers no setting for these, and writes its own name into each answer.
+RequestParser.mesg_class = Request
 http_wsgi.Response = Response
 http_wsgi.SERVER = "slipway"

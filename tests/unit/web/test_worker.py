@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -14,11 +15,11 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.http import errors as http_errors
 from gunicorn.http import wsgi as http_wsgi
-from gunicorn.workers.gthread import _DEFER
 from tests.unit.web.conftest import Lines
 
 from slipway.errors import InvalidConfig
 from slipway.web import worker as module
+from slipway.web.body import WAITED
 from slipway.web.worker import Worker, closing, linger
 
 Pair = tuple[socket.socket, socket.socket]
@@ -188,45 +189,88 @@ def test_who_loads_takes_over_the_applications_way_to_drain() -> None:
 
 
 def test_A15_a_signal_before_the_model_is_loaded_and_one_after_both_drain() -> None:
-    drained: list[str] = []
-    awake = SimpleNamespace(defer=lambda _: None)
-    early = bare_worker(alive=True, method_queue=awake)
+    told: list[str] = []
+    early = bare_worker(alive=True)
     early.handle_exit(15, None)
-    late = bare_worker(alive=True, method_queue=awake, drain=lambda: drained.append("told"))
+    watch = SimpleNamespace(wake=lambda: told.append("woken"))
+    late = bare_worker(alive=True, watch=watch, drain=lambda: told.append("drained"))
     late.handle_exit(2, None)
-    assert drained == ["told"]
+    assert told == ["drained", "woken"]
     assert (early.alive, late.alive) == (False, False)
 
 
-def test_slow_clients_are_bounded_on_the_socket_itself(pair: Pair) -> None:
+@pytest.fixture
+def accepted() -> Iterator[tuple[Worker, Any, socket.socket]]:
+    """A worker with a connection that it has accepted, and the client's end of it."""
+    settings = Config()
+    settings.set("http_protocols", "h1")
+    worker = bare_worker(
+        cfg=settings,
+        log=SimpleNamespace(access=lambda *_: None, debug=lambda *_: None),
+        alive=True,
+        nr=0,
+        max_requests=sys.maxsize,
+        keepalived_conns={},
+        max_keepalived=9,
+        _turn=threading.local(),
+    )
+    worker.wsgi = closing(worker._timed(asked))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname(), timeout=5) as client,
+    ):
+        connection = worker.greet(listener)
+        yield worker, connection, client
+        connection.close()
+
+
+def asked(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Answers with the path, the scheme, and how long it waited."""
+    body = f"{environ['PATH_INFO']} {environ['wsgi.url_scheme']} {environ[WAITED]}".encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+def test_slow_clients_are_bounded_on_the_socket_itself(accepted: Any) -> None:
     """Reads and writes of a handler block for SILENCE seconds at most, whatever gunicorn does."""
-    ours, _ = pair
-    queued: list[Any] = []
-
-    def submit(*given: Any) -> Any:
-        queued.append(given)
-        return SimpleNamespace(add_done_callback=lambda _: None)
-
-    connection = SimpleNamespace(initialized=False, sock=ours)
-    worker = bare_worker(tpool=SimpleNamespace(submit=submit), futures=[], nr_conns=0)
-    worker.enqueue_req(connection)
+    _, connection, _ = accepted
     for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        assert ours.getsockopt(socket.SOL_SOCKET, option, 16) == module._TIMEVAL
-    assert len(queued) == 1
+        assert connection.sock.getsockopt(socket.SOL_SOCKET, option, 16) == module._TIMEVAL
 
 
-def test_a_connection_without_a_byte_goes_back_to_the_poller(
-    monkeypatch: pytest.MonkeyPatch,
+def test_requests_that_came_in_one_piece_are_all_answered(accepted: Any) -> None:
+    """What was read with the last request does not make the socket readable again."""
+    worker, connection, client = accepted
+    client.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(3)))
+    assert worker.answer(connection, 0.25) is True
+    answers = client.recv(65536)
+    while answers.count(b"/2 ") < 1:
+        answers += client.recv(65536)
+    assert [b"/%d http 0.25" % n in answers for n in range(3)] == [True] * 3
+
+
+def test_nobody_may_set_the_scheme(accepted: Any) -> None:
+    worker, connection, client = accepted
+    client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: https\r\n\r\n")
+    assert worker.answer(connection, 0.0) is True
+    assert b"/ http 0.0" in client.recv(65536)
+
+
+def test_the_date_of_an_answer_is_that_of_its_second(
+    accepted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[float] = []
+    worker, connection, client = accepted
+    for now, date in ((0.9, b"00:00:00"), (59.0, b"00:00:59"), (59.9, b"00:00:59")):
+        monkeypatch.setattr("slipway.web.worker.time.time", lambda now=now: now)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        worker.answer(connection, 0.0)
+        assert b"Date: Thu, 01 Jan 1970 %s GMT\r\n" % date in client.recv(65536)
 
-    def wait_for_data(seconds: float) -> bool:
-        asked.append(seconds)
-        return False
 
-    silent = SimpleNamespace(initialized=False, data_ready=False, wait_for_data=wait_for_data)
-    assert bare_worker().handle(silent) is _DEFER
-    assert asked == [module.FIRST_BYTE]
+def test_a_client_that_has_gone_loses_its_connection(accepted: Any) -> None:
+    worker, connection, client = accepted
+    client.close()
+    assert worker.answer(connection, 0.0) is False
 
 
 @pytest.mark.parametrize(
