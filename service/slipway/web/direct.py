@@ -11,13 +11,13 @@ from http import HTTPStatus
 from typing import Any
 
 from slipway.settings import ServeSettings
-from slipway.web.answer import Answers
+from slipway.web.answer import Answers, Reply
 from slipway.web.body import given_body
 
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
-_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 class EnvironHeaders:
@@ -41,17 +41,31 @@ def _key(name: str) -> str:
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
-def direct(answers: Answers, settings: ServeSettings, otherwise: Application) -> Application:
+class Direct:
     """An application that answers POST to each prediction path, and `otherwise` all the rest."""
 
-    def call(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if environ["REQUEST_METHOD"] != "POST" or path not in answers.formats:
-            return otherwise(environ, start_response)
-        body = given_body(environ, settings)
-        reply = answers.answer("POST", path, EnvironHeaders(environ), body)
-        length = ("Content-Length", str(len(reply.body)))
-        start_response(_LINES[reply.status], [*reply.headers, length])
-        return [reply.body]
+    def __init__(self, answers: Answers, settings: ServeSettings, otherwise: Application) -> None:
+        self._answers = answers
+        self._settings = settings
+        self._otherwise = otherwise
 
-    return call
+    def predicts(self, method: str, path: str) -> bool:
+        """Whether such a request is answered here."""
+        return method == "POST" and path in self._answers.formats
+
+    def reply(self, environ: Mapping[str, Any]) -> Reply:
+        """The answer to a request that `predicts` is true of.
+
+        Needs the path, the body's length and the headers, as PEP 3333 names them, and `wsgi.input`.
+        """
+        body = given_body(environ, self._settings)
+        return self._answers.answer("POST", environ["PATH_INFO"], EnvironHeaders(environ), body)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request (PEP 3333)."""
+        if not self.predicts(environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")):
+            return self._otherwise(environ, start_response)
+        reply = self.reply(environ)
+        length = ("Content-Length", str(len(reply.body)))
+        start_response(STATUS_LINES[reply.status], [*reply.headers, length])
+        return [reply.body]

@@ -24,8 +24,8 @@ _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
 
 # `gthread` with our corrections: one thread watches the connections and answers what is quick, and
-# another takes over when it is held up (web/leader.py). One copy of the model; scikit-learn gives the
-# interpreter free in most of its numeric code.
+# another takes over when it is held up (web/leader.py). One copy of the model; scikit-learn gives
+# the interpreter free in most of its numeric code.
 worker_class = "slipway.web.worker.Worker"
 # One process: no files of metrics to share and fill up, one sample ring. Scale by pods.
 workers = _settings.workers

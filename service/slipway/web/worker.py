@@ -30,6 +30,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from slipway.errors import SlipwayError
 from slipway.web.body import WAITED
+from slipway.web.direct import STATUS_LINES, Direct
 from slipway.web.errors import PROBLEM_JSON, http_problem
 from slipway.web.leader import LeaderFollowers
 
@@ -38,6 +39,8 @@ SILENCE = 5
 # Seconds that a connection is kept open for a client to read its last answer, and how many bytes
 # of what it still sends are thrown away meanwhile.
 LINGER, MAX_LINGER_BYTES = 1.0, 1 << 20
+
+SERVER = "slipway"
 
 _TIMEVAL = struct.pack("ll", SILENCE, 0)
 _STATUS: dict[type[Exception], int] = {
@@ -59,6 +62,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     """`gthread` for an application that may have a method `drain`; see web/wsgi.py."""
 
     watch: LeaderFollowers | None = None
+    direct: Direct | None = None
 
     def init_signals(self) -> None:
         """Ctrl-C and a closed terminal reach every process of the group, so also this one."""
@@ -86,6 +90,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             loaded.set()
         application: Any = self.app.wsgi()
         self.drain = getattr(application, "drain", lambda: None)
+        self.direct = getattr(application, "direct", None)
         self._turn = threading.local()
         self.wsgi = closing(self._timed(application))
 
@@ -166,6 +171,34 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             linger(connection.sock)
         return keep
 
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a plain request for a prediction without what WSGI makes of it beforehand.
+
+        Preparing an environ for any application, and an answer from any, takes as long as the
+        prediction. Requests with anything unusual in them go that way all the same.
+        """
+        environ = None
+        if self.direct and self.direct.predicts(req.method, req.path):
+            environ = plain_environ(req)
+        if environ is None or self.direct is None:
+            return bool(super().handle_request(req, conn))
+        self.nr += 1
+        environ[WAITED] = self._turn.waited
+        reply = self.direct.reply(environ)
+        headers = [f"{name}: {value}\r\n" for name, value in reply.headers if name != "Connection"]
+        keep = (
+            self.alive
+            # The only thing that an answer says of its connection is that it is to end.
+            and len(headers) == len(reply.headers)
+            and len(self.keepalived_conns) < self.max_keepalived
+        )
+        head = (
+            f"{answer_head('1.1', STATUS_LINES[reply.status], keep=keep)}"
+            f"{''.join(headers)}Content-Length: {len(reply.body)}\r\n\r\n"
+        )
+        conn.sock.sendall(head.encode("latin-1") + reply.body)
+        return keep
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer what gunicorn itself refuses."""
         del req
@@ -224,6 +257,40 @@ def linger(connection: socket.socket) -> None:
         return
 
 
+_date: tuple[int, str] = (0, "")
+
+
+def answer_head(version: str, status: str, *, keep: bool) -> str:
+    """The status line and what every answer has; the date is written once a second."""
+    global _date  # noqa: PLW0603
+    now = int(time.time())
+    if _date[0] != now:
+        _date = now, util.http_date(now)
+    connection = "keep-alive" if keep else "close"
+    return (
+        f"HTTP/{version} {status}\r\nServer: {SERVER}\r\n"
+        f"Date: {_date[1]}\r\nConnection: {connection}\r\n"
+    )
+
+
+def plain_environ(req: Any) -> dict[str, Any] | None:
+    """What a prediction is made of, named as in PEP 3333; None for a request that is not plain.
+
+    Plain is HTTP/1.1 that keeps its connection, sends its body unasked and no header twice.
+    """
+    if req.version != (1, 1) or req.should_close():
+        return None
+    environ = {f"HTTP_{name.replace('-', '_')}": value for name, value in req.headers}
+    if len(environ) != len(req.headers) or "HTTP_EXPECT" in environ:
+        return None
+    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
+    environ["CONTENT_LENGTH"] = environ.pop("HTTP_CONTENT_LENGTH", "")
+    environ["PATH_INFO"] = req.path
+    environ["wsgi.input"] = req.body
+    environ["wsgi.input_terminated"] = True
+    return environ
+
+
 class Request(BaseRequest):  # type: ignore[misc]
     """A request of somebody who may set neither the scheme nor the client's address."""
 
@@ -241,18 +308,11 @@ class Response(http_wsgi.Response):  # type: ignore[misc]
 
     _head: bytes = b""
     headers_sent: bool
-    # A second of the clock, and how a header tells it.
-    _date: tuple[int, str] = (0, "")
 
     def default_headers(self) -> list[str]:
-        """The status line and what every answer has; the date is written once a second."""
-        now = int(time.time())
-        if Response._date[0] != now:
-            Response._date = now, util.http_date(now)
-        connection = "close" if self.should_close() else "keep-alive"
-        major, minor = self.req.version
-        first = f"HTTP/{major}.{minor} {self.status}\r\nServer: {self.version}\r\n"
-        headers = [first, f"Date: {Response._date[1]}\r\nConnection: {connection}\r\n"]
+        """The status line and what every answer has."""
+        version = "{}.{}".format(*self.req.version)
+        headers = [answer_head(version, self.status, keep=not self.should_close())]
         if self.chunked:
             headers.append("Transfer-Encoding: chunked\r\n")
         return headers
@@ -291,4 +351,4 @@ class Response(http_wsgi.Response):  # type: ignore[misc]
 # gunicorn offers no setting for these, and writes its own name into each answer.
 RequestParser.mesg_class = Request
 http_wsgi.Response = Response
-http_wsgi.SERVER = "slipway"
+http_wsgi.SERVER = SERVER

@@ -19,7 +19,7 @@ from slipway.models.obtain import Loaded, obtain
 from slipway.settings import ServeSettings, read_settings
 from slipway.web.admin import AdminServer
 from slipway.web.app import create_app, service_of
-from slipway.web.direct import direct
+from slipway.web.direct import Direct
 from slipway.web.termination import TERMINATION_VARIABLE, tell_why
 from slipway.web.warmup import Example, warm_up
 
@@ -40,7 +40,7 @@ class Application:
             settings, loaded, example=example, pod=pod, multiprocess_dir=multiprocess_dir
         )
         service = service_of(self.flask)
-        self._wsgi = direct(service.answers, settings, self.flask.wsgi_app)
+        self.direct = Direct(service.answers, settings, self.flask.wsgi_app)
         self._health = service.health
         if settings.admin_port >= 0:
             shared = settings.workers > 1
@@ -51,7 +51,7 @@ class Application:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
-        return self._wsgi(environ, start_response)
+        return self.direct(environ, start_response)
 
     def drain(self) -> None:
         """Say on /readyz that this process is about to end."""

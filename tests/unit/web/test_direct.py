@@ -14,7 +14,7 @@ from werkzeug.test import Client, TestResponse
 
 from slipway.settings import ServeSettings, read_settings
 from slipway.web.app import create_app, service_of
-from slipway.web.direct import direct
+from slipway.web.direct import Direct
 
 INFER = "/v2/models/slipway/infer"
 CSV = "PULocationID,DOLocationID,trip_distance\n"
@@ -47,7 +47,7 @@ def faces(log_lines: Lines) -> tuple[Client, Client, Any]:
     settings = read_settings(ServeSettings)
     app = create_app(settings, loaded(), example=EXAMPLE)
     service = service_of(app)
-    return Client(direct(service.answers, settings, app.wsgi_app)), app.test_client(), service
+    return Client(Direct(service.answers, settings, app.wsgi_app)), app.test_client(), service
 
 
 def told(answer: TestResponse) -> tuple[int, bytes, list[tuple[str, str]]]:

@@ -15,11 +15,17 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.http import errors as http_errors
 from gunicorn.http import wsgi as http_wsgi
+from gunicorn.workers.gthread import TConn
+from tests.in_process import EXAMPLE, RIDE
+from tests.stub_models import loaded
 from tests.unit.web.conftest import Lines
 
 from slipway.errors import InvalidConfig
+from slipway.settings import ServeSettings, read_settings
 from slipway.web import worker as module
+from slipway.web.app import create_app, service_of
 from slipway.web.body import WAITED
+from slipway.web.direct import Direct
 from slipway.web.worker import Worker, closing, linger
 
 Pair = tuple[socket.socket, socket.socket]
@@ -247,6 +253,71 @@ def test_requests_that_came_in_one_piece_are_all_answered(accepted: Any) -> None
     while answers.count(b"/2 ") < 1:
         answers += client.recv(65536)
     assert [b"/%d http 0.25" % n in answers for n in range(3)] == [True] * 3
+
+
+PREDICTION = json.dumps(RIDE).encode()
+HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+SIZED = HEAD + b"Content-Length: %d\r\n" % len(PREDICTION)
+REQUESTS = {
+    "plain": SIZED + b"\r\n" + PREDICTION,
+    "ids": SIZED + b"X-Slipway-Pair: p\r\nX-Slipway-Key: k\r\n\r\n" + PREDICTION,
+    "chunked": HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(PREDICTION)
+    + PREDICTION + b"\r\n0\r\n\r\n",
+    "too large": HEAD + b"Content-Length: 9999999\r\n\r\n",
+    "broken": HEAD + b"Content-Length: 1\r\n\r\n{",
+    "no length": HEAD + b"\r\n",
+    "closing": SIZED + b"Connection: close\r\n\r\n" + PREDICTION,
+    "twice": SIZED + b"X-Request-Id: other\r\n\r\n" + PREDICTION,
+    "1.0": SIZED.replace(b"1.1", b"1.0") + b"\r\n" + PREDICTION,
+    "1.0 kept": SIZED.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\n\r\n" + PREDICTION,
+    "encoded path": SIZED.replace(b"/predict", b"/%70redict") + b"\r\n" + PREDICTION,
+    "query": SIZED.replace(b"/predict", b"/predict?a=b") + b"\r\n" + PREDICTION,
+    "get": b"GET /predict HTTP/1.1\r\nHost: x\r\n\r\n",
+    "nowhere": b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    "v2": b"POST /v2/models/slipway/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+}  # fmt: skip
+
+
+def read_answer(worker: Worker, connection: Any, client: socket.socket) -> tuple[Any, ...]:
+    """Whether the connection is kept, status line, headers in order of their names, body."""
+    kept = worker.answer(connection, 0.0)
+    head, _, body = client.recv(65536).partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    return kept, first, sorted(line for line in lines if not line.startswith("Date:")), body
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_A8_without_WSGI_in_between_the_answer_is_the_same(
+    accepted: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, connection, client = accepted
+    monkeypatch.setattr(module, "linger", lambda _socket: None)
+    settings = read_settings(ServeSettings)
+    app = create_app(settings, loaded(), example=EXAMPLE)
+    direct = Direct(service_of(app).answers, settings, app.wsgi_app)
+    worker.wsgi = closing(worker._timed(direct))
+    request = REQUESTS[name].replace(b"Host: x", b"Host: x\r\nX-Request-Id: one")
+    told = []
+    for shortcut in (direct, None):
+        worker.direct = shortcut
+        again = TConn(worker.cfg, connection.sock, connection.client, connection.server)
+        again.data_ready = True
+        client.sendall(request)
+        told.append(read_answer(worker, again, client))
+    assert told[0] == told[1]
+    assert told[0][1].startswith("HTTP/1.")
+
+
+def test_an_answer_while_draining_ends_its_connection(accepted: Any) -> None:
+    worker, connection, client = accepted
+    app = create_app(read_settings(ServeSettings), loaded(), example=EXAMPLE)
+    worker.direct = Direct(service_of(app).answers, read_settings(ServeSettings), app.wsgi_app)
+    worker.alive = False
+    client.sendall(REQUESTS["plain"])
+    client.shutdown(socket.SHUT_WR)
+    kept, first, headers, _ = read_answer(worker, connection, client)
+    assert (kept, first) == (False, "HTTP/1.1 200 OK")
+    assert "Connection: close" in headers
 
 
 def test_nobody_may_set_the_scheme(accepted: Any) -> None:
