@@ -197,6 +197,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             f"{''.join(headers)}Content-Length: {len(reply.body)}\r\n\r\n"
         )
         conn.sock.sendall(head.encode("latin-1") + reply.body)
+        if keep and environ["CONTENT_LENGTH"]:
+            # The body was read to its end, so there is nothing that the parser must drain.
+            conn.parser.mesg = None
         return keep
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
