@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -71,6 +73,77 @@ def test_A16_any_text_makes_one_line_of_json(event: str, fields: dict[str, str])
         sys.stdout = kept
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line)["event"] == event
+
+
+def test_what_is_told_is_the_line_that_structlog_would_write(lines: Lines) -> None:
+    fields: dict[str, Any] = {
+        "path": "/x",
+        "status": 200,
+        "milliseconds": 0.125,
+        "rows": 0,
+        "detail": "",
+    }
+    error = raised()
+    for level in ("info", "warning"):
+        log()._proxy_to_logger(level, "request", **fields)
+        logs.tell(level, "request", fields)
+    log().error("request", exc_info=error, **fields)
+    logs.tell("error", "request", fields, error)
+    found = [list(line.items()) for line in lines()]
+    for by_structlog, told in zip(found[::2], found[1::2], strict=True):
+        assert told[1:] == by_structlog[1:]
+    for line in found:
+        name, time = line[0]
+        assert name == "time"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", time)
+    assert found[5][-1] == ("exception", found[4][-1][1])
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "\x7f", "\ud800", "plain", '"\\'])
+def test_A16_what_is_told_stays_in_its_line_of_printable_ascii(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure()
+    logs.tell("info", text, {"path": text, "pair": f"a{text}"})
+    written = capsys.readouterr().out
+    assert re.fullmatch("[ -~]+\n", written)
+    told = json.loads(written)
+    assert (told["event"], told["path"], told["pair"]) == (text, text, f"a{text}")
+    assert told["time"].endswith("Z")
+
+
+@given(st.dictionaries(st.text(st.characters()), st.text(st.characters()) | st.floats()))
+def test_A16_any_fields_are_told_as_one_line_of_sound_json(fields: dict[str, Any]) -> None:
+    """Neither NaN nor infinity is JSON."""
+    stream = io.StringIO()
+    kept, sys.stdout = sys.stdout, stream
+    try:
+        logs.configure()
+        logs.tell("info", "told", fields)
+    finally:
+        sys.stdout = kept
+    written = stream.getvalue()
+    assert re.fullmatch("[ -~]+\n", written)
+    told = json.loads(written, parse_constant=pytest.fail)
+    for name, value in ({"event": "told"} | fields).items():
+        sound = isinstance(value, str) or math.isfinite(value)
+        assert told[name] == (value if sound else None)
+
+
+@pytest.mark.parametrize("level", logs.LEVELS)
+def test_what_is_told_is_filtered_as_all_else_is(level: str, lines: Lines) -> None:
+    logs.configure(level)
+    for each in logs.LEVELS:
+        logs.tell(each, "told", {})
+    wanted = list(logs.LEVELS)[list(logs.LEVELS).index(level) :]
+    assert [line["level"] for line in lines()] == wanted
+
+
+def test_what_a_command_tells_is_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure_cli()
+    logs.tell("info", "told", {})
+    captured = capsys.readouterr()
+    assert (captured.out, len(captured.err.splitlines())) == ("", 1)
 
 
 def test_what_is_less_important_than_asked_for_is_not_written(lines: Lines) -> None:
@@ -177,6 +250,7 @@ def test_A12_a_log_that_cannot_be_written_is_lost_in_silence(
     monkeypatch.setattr(sys, "stdout", stream)
     logs.configure()
     log().error("lost")
+    logs.tell("error", "lost", {})
     logging.getLogger("library").error("lost")
 
 

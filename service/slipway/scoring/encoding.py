@@ -24,6 +24,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 # The column of a value that the model does not know.
 UNKNOWN = -1
 
+# Of single precision: what is larger overflows, and numpy warns of it.
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Categories:
@@ -116,6 +119,12 @@ class Encoding:
         # What is too large becomes infinite, and is refused by who uses it.
         with np.errstate(over="ignore"):
             return numbers.astype(np.float32).astype(np.float64)
+
+    def rounded_one(self, number: Any) -> float:
+        """One number as a model with `single` takes it: as `rounded` gives it, to the bit."""
+        if type(number) is float and -_LARGEST <= number <= _LARGEST:
+            return float(np.float32(number))
+        return float(self.rounded(np.float64(number)))
 
     def to_arrays(self) -> Arrays:
         """The encoding as arrays; `from_arrays` reads them."""

@@ -58,7 +58,7 @@ class Linear:
             value = row[name]
             if category is None:
                 if self.encoding.single:
-                    value = float(self.encoding.rounded(np.float64(value)))
+                    value = self.encoding.rounded_one(value)
                 total += value * weights
             elif value in weights:
                 total += weights[value]

@@ -20,6 +20,8 @@ from slipway.usecases.protocol import UseCase
 
 NATIVE = "native"
 
+_DOUBLE = np.dtype(np.float64)
+
 Predict = Callable[[Any], Any]
 
 
@@ -108,6 +110,15 @@ def check_output(raw: Any, count: int, *, numeric: bool = True) -> npt.NDArray[A
     Raises ModelOutputInvalid when rows are missing or too many, when something is neither a finite
     number nor a label, and with `numeric` also when there is not exactly one real number a row.
     """
+    if (
+        count == 1
+        and type(raw) is np.ndarray
+        and raw.shape == (1,)
+        and raw.dtype == _DOUBLE
+        and math.isfinite(raw.item())
+    ):
+        # What most answers are: one finite double, which is good as it stands.
+        return raw
     try:
         values = np.asarray(raw)
     except (ValueError, TypeError) as error:

@@ -43,6 +43,9 @@ def zone_key(zone: float | str) -> str:
     Raises ValueError for what cannot be an id: a fraction, a negative number, NaN or infinity,
     an empty or over-long text.
     """
+    # Most are such, and each ride's are asked for twice.
+    if type(zone) is int and 0 <= zone <= MAX_ZONE_ID:
+        return str(zone)
     if isinstance(zone, str):
         text = zone.strip()
         if not text or len(zone) > MAX_ZONE_LENGTH:
@@ -90,11 +93,13 @@ class Ride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Check what types alone cannot say."""
-        for name, zone in ((PICKUP_ZONE, self.PULocationID), (DROPOFF_ZONE, self.DOLocationID)):
-            try:
-                zone_key(zone)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+        name = PICKUP_ZONE
+        try:
+            zone_key(self.PULocationID)
+            name = DROPOFF_ZONE
+            zone_key(self.DOLocationID)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
         if not 0 <= self.trip_distance <= MAX_DISTANCE:
             raise ValueError(f"{DISTANCE}: must be from 0 to {MAX_DISTANCE:.0f} miles")
 

@@ -10,10 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import structlog
-
 from slipway.errors import ModelFailed, NoModel, SlipwayError
-from slipway.logs import cut
+from slipway.logs import cut, tell
 from slipway.metrics import PodMetrics
 from slipway.web.call import Call, Headers, read_call
 from slipway.web.decode import JSON
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     from slipway.models.obtain import Loaded
 
 MAX_PATH = 200
-
-log = structlog.get_logger(__name__)
 
 
 class Reply(NamedTuple):
@@ -84,8 +80,10 @@ class Answers:
         self._health = health
         self._slot = slot
         self._version = loaded.release.version if loaded else ""
-        # Bound here, once: structlog's lazy loggers cost more than the line.
-        self._log = log.bind()
+        # The headers that every answer has.
+        self._always = [("X-Slipway-Slot", slot)]
+        if self._version:
+            self._always.append(("X-Slipway-Run-Id", self._version))
         self.formats = formats
         self.documents = documents
 
@@ -159,7 +157,9 @@ class Answers:
         if values.ndim == 1 and values.dtype.kind in "fiu":
             self._metrics.predicted(predictions, call.source)
         self._ring.add(call.pair, call.key, predictions, call.source)
-        return Outcome(200, *written, rows=len(predictions))
+        return Outcome(
+            200, written.body, written.content_type, written.headers, rows=len(predictions)
+        )
 
     def _refused(self, call: Call, problem: Problem, error: BaseException | None = None) -> Outcome:
         with_error = call.path == "/invocations" or f"{call.path}/".startswith(f"{PREFIX}/")
@@ -170,11 +170,9 @@ class Answers:
         headers = [
             ("Content-Type", outcome.content_type),
             ("X-Request-Id", call.request_id),
-            ("X-Slipway-Slot", self._slot),
+            *self._always,
             *outcome.headers,
         ]
-        if self._version:
-            headers.append(("X-Slipway-Run-Id", self._version))
         if outcome.status == 503:
             headers.append(("Retry-After", RETRY_AFTER))
         self._tell(call, outcome, quiet)
@@ -187,7 +185,8 @@ class Answers:
             "method": cut(call.method, MAX_PATH),
             "path": cut(call.path, MAX_PATH),
             "status": outcome.status,
-            "milliseconds": round((time.perf_counter() - call.started) * 1000, 3),
+            # To the microsecond; `round` would cost as much as all the other fields.
+            "milliseconds": int((time.perf_counter() - call.started) * 1e6) / 1000,
             "bytes": len(outcome.body),
             "rows": outcome.rows,
             "run_id": self._version,
@@ -199,11 +198,11 @@ class Answers:
             line["reason"] = outcome.problem.reason or "HTTP"
             line["detail"] = outcome.problem.detail
         if outcome.status < 500:
-            (self._log.debug if quiet else self._log.info)("request", **line)
+            tell("debug" if quiet else "info", "request", line)
         elif outcome.status == 503:
-            self._log.warning("request", **line)
+            tell("warning", "request", line)
         else:
-            self._log.error("request", exc_info=_cause(outcome.error), **line)
+            tell("error", "request", line, _cause(outcome.error))
 
 
 def _no_model() -> NoModel:

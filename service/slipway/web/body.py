@@ -75,9 +75,14 @@ def _content_length(environ: Mapping[str, Any]) -> int | None:
 
 
 def _read(stream: Stream, size: int) -> bytes:
-    parts = []
     try:
-        while size > 0:
+        first = stream.read(min(size, _STEP))
+        if len(first) == size:
+            # Most bodies come whole at once.
+            return first
+        parts = [first]
+        size -= len(first)
+        while first and size > 0:
             part = stream.read(min(size, _STEP))
             if not part:
                 break

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeGuard
 
 from slipway.metrics import SOURCES
 
@@ -20,8 +19,7 @@ class Headers(Protocol):
         """The header's value, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request; `started` is a time of the monotonic clock in seconds."""
 
     method: str
@@ -35,21 +33,23 @@ class Call:
 
 def read_call(method: str, path: str, headers: Headers) -> Call:
     """What the headers say, with something of our own in place of what is missing or unsound."""
-    source = headers.get("X-Slipway-Source") or "live"
-    return Call(
-        method=method,
-        path=path,
-        request_id=_id(headers.get("X-Request-Id")),
-        source=source if source in SOURCES else "live",
-        # The router's; a pod that is asked without a router makes one, never from the request id:
-        # a client that always sends the same must not fill the sample with one pair.
-        pair=_id(headers.get("X-Slipway-Pair")),
-        key=(headers.get("X-Slipway-Key") or "")[:MAX_KEY],
-        started=time.perf_counter(),
+    request_id = headers.get("X-Request-Id")
+    # The router's; a pod that is asked without a router makes one, never from the request id:
+    # a client that always sends the same must not fill the sample with one pair.
+    pair = headers.get("X-Slipway-Pair")
+    if not (_sound(request_id) and _sound(pair)):
+        # 128 random bits for each, in one call of the system.
+        made = os.urandom(32).hex()
+        request_id = request_id if _sound(request_id) else made[:32]
+        pair = pair if _sound(pair) else made[32:]
+    source = headers.get("X-Slipway-Source")
+    if source not in SOURCES:
+        source = "live"
+    key = (headers.get("X-Slipway-Key") or "")[:MAX_KEY]
+    return Call(method, path, request_id, source, pair, key, time.perf_counter())
+
+
+def _sound(given: str | None) -> TypeGuard[str]:
+    return (
+        given is not None and 0 < len(given) <= MAX_ID and given.isascii() and given.isprintable()
     )
-
-
-def _id(given: str | None) -> str:
-    if given and len(given) <= MAX_ID and given.isascii() and given.isprintable():
-        return given
-    return uuid.uuid4().hex

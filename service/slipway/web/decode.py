@@ -7,8 +7,7 @@ modules of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,8 +18,7 @@ JSON = "application/json"
 BARE_ARRAY = 'send one object, or {"instances": [...]} for several rows; a bare array is not read'
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """Rows, whether the body was one bare row, and the JSON pointer of each row."""
 
     rows: Sequence[Any]

@@ -6,7 +6,6 @@ It carries bytes to and from `answer` as the Flask view does, and leaves all els
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -30,15 +29,20 @@ class EnvironHeaders:
 
     def get(self, name: str, /) -> str | None:
         """The header's value, or None."""
-        value: str | None = self._environ.get(_key(name))
+        value: str | None = self._environ.get(_KEYS[name])
         return value
 
 
-@cache
-def _key(name: str) -> str:
+class _Keys(dict[str, str]):
     """Where PEP 3333 puts a header; only names of our own are asked for, so few are kept."""
-    key = name.upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+    def __missing__(self, name: str) -> str:
+        key = name.upper().replace("-", "_")
+        self[name] = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+        return self[name]
+
+
+_KEYS = _Keys()
 
 
 class Direct:

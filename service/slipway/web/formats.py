@@ -46,7 +46,9 @@ def predict_format(use_case: UseCase, version: str, max_rows: int) -> Format:
         return Written(encode({"predictions": predictions, "model_version": version}))
 
     def read(headers: Headers, body: bytes) -> tuple[Decoded, Write]:
-        media_of(headers.get("Content-Type"), headers.get("Content-Encoding"), JSON)
+        media, encoding = headers.get("Content-Type"), headers.get("Content-Encoding")
+        if media != JSON or encoding:
+            media_of(media, encoding, JSON)
         decoded = decode(body)
         return decoded, one if decoded.single else several
 

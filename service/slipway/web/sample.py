@@ -59,9 +59,8 @@ class SampleRing:
             return
         key_hash = hash53(key) or 1 if key else 0
         with self._lock:
-            self._rows.extend(
-                (pair_hash, row, key_hash, value, source) for row, value in enumerate(predictions)
-            )
+            for row, value in enumerate(predictions):
+                self._rows.append((pair_hash, row, key_hash, value, source))
             self._made += len(predictions)
 
     def after(self, cursor: str = "") -> Page:

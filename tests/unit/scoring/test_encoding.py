@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from slipway.scoring.encoding import UNKNOWN, Categories, Encoding, Number
 
@@ -24,6 +29,19 @@ def test_rows_become_columns_and_rounded_numbers() -> None:
     assert zones.tolist() == [0, UNKNOWN, 2]
     assert far.tolist() == [float(np.float32(0.1)), 2.0, np.inf]
     assert sizes.tolist() == [3, UNKNOWN, 4]
+
+
+@given(st.floats() | st.integers(-(2**63), 2**63 - 1) | st.none())
+@example(3.4028234663852886e38)
+@example(3.4028235677973366e38)
+@example(1e300)
+@example(1e-50)
+def test_one_number_is_rounded_to_the_bits_that_many_are(number: float | None) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one = ENCODING.rounded_one(number)
+        (many,) = ENCODING.rounded(np.array([number], dtype=float)).tolist()
+    assert struct.pack("d", one) == struct.pack("d", many)
 
 
 def test_columns_give_what_rows_give() -> None:

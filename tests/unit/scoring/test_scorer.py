@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,23 @@ def test_a_list_an_array_and_a_column_are_all_predictions() -> None:
 def test_A10_whatever_is_no_finite_number_a_row_is_the_models_failure(answer: Any) -> None:
     with pytest.raises(ModelOutputInvalid):
         scorer(lambda _rows: answer).score(RIDES)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, ">f8", np.int8])
+def test_one_number_is_a_double_whatever_the_model_answers_in(kind: Any) -> None:
+    for shape in ((1,), (1, 1)):
+        values = check_output(np.full(shape, 3, kind), 1)
+        assert values.dtype == np.float64
+        assert values.tolist() == [3.0]
+
+
+@pytest.mark.parametrize("answer", [[math.nan], [math.inf], [-math.inf], [], [1.0, 2.0]])
+def test_A10_one_answer_is_checked_as_many_are(answer: list[float]) -> None:
+    for numeric in (True, False):
+        with pytest.raises(ModelOutputInvalid):
+            check_output(np.array(answer), 1, numeric=numeric)
+    with pytest.raises(ModelOutputInvalid):
+        check_output(np.array([1.0]), 2)
 
 
 def test_A10_the_row_that_is_not_finite_is_named() -> None:
