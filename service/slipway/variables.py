@@ -15,7 +15,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, NamedTuple, Self, get_args, get_origin, get_type_hints
@@ -110,18 +109,19 @@ def fields_of(kind: type[Settings]) -> dict[str, Setting]:
 
 def variable_of(kind: type[Settings], field: str) -> str:
     """The environment variable that sets a field; the first of several."""
-    variables = _described(kind)[field][1].variables
+    variables = _setting(kind, field).variables
     return variables[0] if variables else f"{PREFIX}{field}".upper()
 
 
-@cache
-def _described(kind: Any) -> dict[str, tuple[Any, Setting]]:
-    """Name -> its type and field; a plain default is a field without bounds."""
-    described = {}
-    for name, hint in get_type_hints(kind).items():
-        found = getattr(kind, name)
-        described[name] = (hint, found if isinstance(found, Setting) else Setting(found))
-    return described
+def _described(kind: type[Settings]) -> dict[str, tuple[Any, Setting]]:
+    """Name -> its type and field."""
+    return {name: (hint, _setting(kind, name)) for name, hint in get_type_hints(kind).items()}
+
+
+def _setting(kind: type[Settings], field: str) -> Setting:
+    """A field; a plain default is one without bounds."""
+    found = getattr(kind, field)
+    return found if isinstance(found, Setting) else Setting(found)
 
 
 def _text(environment: Mapping[str, str], field: str, about: Setting) -> str | None:
