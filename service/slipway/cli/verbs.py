@@ -78,6 +78,8 @@ class LazyVerbs(typer.core.TyperGroup):
         if cmd_name not in VERBS:
             return None
         module, _, function = VERBS[cmd_name].partition(":")
+        # Before any other module imports structlog: logs.py does so sparingly.
+        importlib.import_module("slipway.logs")
         found = getattr(importlib.import_module(module), function)
         if isinstance(found, typer.Typer):
             return typer.main.get_command(found)
