@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from pydantic_settings import BaseSettings
 
 from slipway import settings
 from slipway.batch.forms import HOMEWORK, OWN
@@ -33,15 +32,15 @@ from slipway.settings import (
     RouterSettings,
     ScoreSettings,
     ServeSettings,
-    variable_of,
 )
 from slipway.usecases.ride_columns import REASONS
 from slipway.usecases.tabular import Tabular
+from slipway.variables import Settings, fields_of, variable_of
 from slipway.web.sample import Page
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = ROOT / "docs" / "schemas"
-KINDS: dict[str, type[BaseSettings]] = {
+KINDS: dict[str, type[Settings]] = {
     "serve": ServeSettings,
     "score": ScoreSettings,
     "controller": ControllerSettings,
@@ -139,8 +138,8 @@ def settings_table() -> str:
             if variable in seen:
                 continue
             seen.add(variable)
-            only = "" if field in ModelSettings.model_fields else f"({verb}) "
-            default = kind.model_fields[field].default
+            only = "" if field in fields_of(ModelSettings) else f"({verb}) "
+            default = fields_of(kind)[field].default
             shown = "" if default in ("", None, ()) else f"`{default}`".lower()
             rows.append(f"| `{variable}` | {shown} | {only}{told} |")
     return "\n".join(rows) + "\n"

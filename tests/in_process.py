@@ -15,7 +15,8 @@ from slipway.scoring.scorer import Scorer
 from slipway.settings import ServeSettings, read_settings
 from slipway.usecases.protocol import InputField, UseCase
 from slipway.usecases.tabular import Tabular
-from slipway.web.app import Service, create_app, service_of
+from slipway.web.app import create_app, service_of
+from slipway.web.service import Service
 from slipway.web.warmup import Example
 
 RIDE = {"PULocationID": 10, "DOLocationID": 50, "trip_distance": 40}

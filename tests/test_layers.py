@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "service" / "slipway"
-TOP = {"buckets", "errors", "settings", "logs", "metrics", "status_server"}
+TOP = {"buckets", "errors", "settings", "variables", "logs", "metrics", "status_server"}
 
 # package -> what of slipway it may import besides itself.
 ALLOWED = {
@@ -33,7 +33,8 @@ ALLOWED = {
     "cluster": {"errors", "settings"},
     "__main__": {"cli"},
     "errors": set(),
-    "settings": {"errors"},
+    "settings": {"errors", "variables"},
+    "variables": {"errors"},
     "logs": {"errors", "settings"},
     "metrics": {"buckets", "errors", "settings"},
     "buckets": set(),
@@ -184,7 +185,8 @@ def test_io_libraries_are_imported_by_the_clients_only(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_environment_is_read_in_entry_modules_only(module: str) -> None:
-    entries = ("cli/", "web/wsgi.py", "web/gunicorn_conf.py", "examples/demo.py")
+    # variables.py is what reads settings, which entry modules alone ask for (below).
+    entries = ("cli/", "web/wsgi.py", "web/gunicorn_conf.py", "examples/demo.py", "variables.py")
     # A WSGI request has an `environ` too, so the module's name counts.
     read = {
         f"os.{node.attr}"
@@ -194,6 +196,17 @@ def test_the_environment_is_read_in_entry_modules_only(module: str) -> None:
         and node.value.id == "os"
     } | {name for name in imports(module) if name == "os.environ"}
     assert module.startswith(entries) or not read & {"os.environ", "os.getenv", "os.putenv"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_settings_are_read_in_entry_modules_only(module: str) -> None:
+    entries = ("cli/", "web/wsgi.py", "web/gunicorn_conf.py", "stream/lambda_handler.py")
+    called = {
+        getattr(node.func, "attr", getattr(node.func, "id", ""))
+        for node in ast.walk(ast.parse((ROOT / module).read_text()))
+        if isinstance(node, ast.Call)
+    }
+    assert "read_settings" not in called or module.startswith(entries)
 
 
 def test_the_ride_features_have_one_home() -> None:

@@ -19,7 +19,15 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-import structlog
+
+# structlog looks for libraries that colour tracebacks for terminals, which no log of ours is. They
+# are told to be absent while it looks: rich alone is fifty modules, in every process.
+_SPARED = [name for name in ("rich", "better_exceptions", "colorama") if name not in sys.modules]
+sys.modules.update(dict.fromkeys(_SPARED))  # type: ignore[arg-type]
+import structlog  # noqa: E402
+
+for _name in _SPARED:
+    del sys.modules[_name]
 
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
 MAX_TEXT = 4096

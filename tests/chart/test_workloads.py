@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import pytest
-from pydantic_settings import BaseSettings
 from tests.chart_render import (
     CHART,
     FULL,
@@ -26,14 +25,14 @@ from slipway.settings import (
     ScoreSettings,
     ServeSettings,
     read_settings,
-    variable_of,
 )
+from slipway.variables import Settings, fields_of, variable_of
 
 pytestmark = pytest.mark.platform
 
 SLOTS = ("slipway-blue", "slipway-green")
 # What reads the environment of a container, by the container's name.
-READERS: dict[str, list[type[BaseSettings]]] = {
+READERS: dict[str, list[type[Settings]]] = {
     "fetch": [ModelSettings],
     "serve": [ServeSettings],
     "score": [ScoreSettings],
@@ -68,7 +67,7 @@ def test_every_variable_is_a_setting_and_its_value_is_taken(
     for container in found:
         given = environment(container)
         for kind in READERS[reader]:
-            known = {variable_of(kind, field): field for field in kind.model_fields}
+            known = {variable_of(kind, field): field for field in fields_of(kind)}
             assert {name for name in given if name.startswith("SLIPWAY_")} <= set(known)
             for name, value in given.items():
                 if value is not None:
@@ -80,7 +79,7 @@ def test_every_variable_of_the_router_is_a_setting(full: list[Object]) -> None:
     known = {
         variable_of(each, field)
         for each in (settings.RouterSettings, settings.ClusterSettings)
-        for field in each.model_fields
+        for field in fields_of(each)
     }
     given = environment(container_of(full, "slipway-router/router"))
     assert {name for name in given if name.startswith("SLIPWAY_")} <= known

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from slipway.batch.job import Outcome
 from slipway.batch.job import Progress as Report
@@ -20,15 +17,20 @@ from slipway.batch.shards import Part
 @contextmanager
 def progress(part: Part) -> Iterator[Report]:
     """A bar where a person watches, silence elsewhere; what is said goes to stderr."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("scoring {task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    # Its import is a tenth of a small month's time.
+    from rich import progress as rich
+    from rich.console import Console
+
+    bar = rich.Progress(
+        rich.TextColumn("scoring {task.description}"),
+        rich.BarColumn(),
+        rich.TaskProgressColumn(),
+        rich.TimeRemainingColumn(),
+        console=Console(stderr=True),
         transient=True,
-        disable=not sys.stderr.isatty(),
     )
     with bar:
         task = bar.add_task(str(part), total=None)
@@ -38,25 +40,24 @@ def progress(part: Part) -> Iterator[Report]:
 def show(outcome: Outcome, seconds: float) -> None:
     """The summary for a person; the last line is the one that the course's homework asks for."""
     summary = outcome.summary
-    show_lines(_lines(summary))
-    console = Console()
+    _show_lines(_lines(summary))
     said = "was there already, made from just this" if outcome.already_there else "written"
-    console.print(f"{outcome.uri}\n{said}, {seconds:.1f} s", soft_wrap=True, highlight=False)
+    typer.echo(f"{outcome.uri}\n{said}, {seconds:.1f} s")
     if "form" in summary:
         typer.echo(f"predicted mean {summary['answer']}: {summary['mean_predicted']}")
 
 
 def show_check(found: dict[str, Any]) -> None:
     """What `--check` found, for a person."""
-    show_lines([*_counts(found, "usable")])
+    _show_lines([*_counts(found, "usable")])
 
 
-def show_lines(lines: Any) -> None:
+def _show_lines(lines: Iterable[tuple[str, str]]) -> None:
     """Names and values, in two columns."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in lines:
-        table.add_row(name, value)
-    Console().print(table)
+    told = list(lines)
+    width = max(len(name) for name, _ in told)
+    for name, value in told:
+        typer.echo(f"{name:{width}}  {value}")
 
 
 def _counts(summary: dict[str, Any], kept: str) -> Iterator[tuple[str, str]]:

@@ -1,25 +1,17 @@
-"""`slipway serve`: checks the settings, then becomes gunicorn (its process id stays)."""
+"""`slipway serve`: what is given on the command line goes into the environment; then gunicorn."""
 
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from slipway import logs
-from slipway.errors import InvalidConfig
-from slipway.models.reference import parse_reference
-from slipway.settings import ServeSettings, read_settings, variable_of
-from slipway.web.termination import TERMINATION_VARIABLE, tell_why
-
-CONFIG = "python:slipway.web.gunicorn_conf"
-APPLICATION = "slipway.web.wsgi:application()"
-METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+from slipway.cli.become_gunicorn import become_gunicorn
+from slipway.settings import ServeSettings
+from slipway.variables import variable_of
 
 
 def serve(
@@ -58,17 +50,7 @@ def serve(
         "log_level": log_level,
     }
     os.environ.update({**_reference(model), **_variables(given)})
-    logs.configure()
-    try:
-        prepare_metrics(_checked().workers)
-    except InvalidConfig as error:
-        tell_why(error, os.environ.get(TERMINATION_VARIABLE))
-        raise
-    sys.stdout.flush()
-    # gunicorn's script, so that the process is called gunicorn wherever processes are listed.
-    script = Path(sys.executable).with_name("gunicorn")
-    start = [str(script)] if script.is_file() else [sys.executable, "-m", "gunicorn"]
-    os.execvp(start[0], [*start, "--config", CONFIG, APPLICATION])  # noqa: S606
+    become_gunicorn()
 
 
 def _variables(given: Mapping[str, object]) -> dict[str, str]:
@@ -87,33 +69,3 @@ def _reference(model: str | None) -> dict[str, str]:
     return {variable_of(ServeSettings, name): "" for name in others} | {
         variable_of(ServeSettings, "uri"): model
     }
-
-
-def _checked() -> ServeSettings:
-    settings = read_settings(ServeSettings)
-    lock = settings.release_file
-    if settings.reference and not (lock and lock.is_file()):
-        parse_reference(settings.reference)
-    return settings
-
-
-def prepare_metrics(workers: int) -> None:
-    """Set METRICS_DIR as prometheus-client must find it when it is imported.
-
-    For several workers it is a folder without the files of an earlier start: they would be counted
-    again. One worker keeps its metrics in memory, whatever the environment says.
-    """
-    given = os.environ.pop(METRICS_DIR, None)
-    if workers == 1:
-        return
-    try:
-        folder = Path(given or tempfile.mkdtemp(prefix="slipway-metrics-"))
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob("*.db"):
-            left.unlink()
-    except OSError as error:
-        raise InvalidConfig(
-            f"{METRICS_DIR}: its folder cannot be prepared ({error.strerror}); "
-            "several workers need one that can be written"
-        ) from error
-    os.environ[METRICS_DIR] = str(folder)

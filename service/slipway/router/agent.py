@@ -30,8 +30,9 @@ from slipway.router.nginx_conf import Layout, Limits, Rendered
 from slipway.router.nginx_process import NginxMaster, find_nginx
 from slipway.router.saved import restore
 from slipway.router.wanted import EMPTY, Wanted, is_answering, wanted
-from slipway.settings import RouterSettings, variable_of
+from slipway.settings import RouterSettings
 from slipway.status_server import Answer, Answers, StatusServer, document
+from slipway.variables import variable_of
 
 # Seconds between two turns of the loop: a master that died is missed for so long at the most.
 TURN = 0.2

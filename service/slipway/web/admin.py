@@ -11,8 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from slipway.errors import Malformed
 from slipway.status_server import Answer, Answers, StatusServer, document
-from slipway.web.app import Service
 from slipway.web.errors import PROBLEM_JSON, problem_of
+from slipway.web.service import Service
 
 
 class AdminServer(StatusServer):

@@ -10,56 +10,16 @@ from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from slipway.metrics import PodMetrics
 from slipway.settings import ServeSettings
-from slipway.web.answer import Answers, Outcome, Reply
+from slipway.web.answer import Outcome, Reply
 from slipway.web.body import given_body
 from slipway.web.errors import Problem, http_problem
-from slipway.web.health import Health
-from slipway.web.open_inference import PREFIX, model_paths, nothing_there
-from slipway.web.routes import documents, formats
-from slipway.web.sample import SampleRing
+from slipway.web.open_inference import PREFIX, nothing_there
+from slipway.web.service import Service
 from slipway.web.warmup import Example
 
 if TYPE_CHECKING:
     from slipway.models.obtain import Loaded
-
-
-class Service:
-    """A release, or none, with everything that serving it needs; made once for each process."""
-
-    def __init__(
-        self,
-        settings: ServeSettings,
-        loaded: Loaded | None,
-        *,
-        example: Example | None = None,
-        pod: str = "local",
-        multiprocess_dir: str = "",
-    ) -> None:
-        release = loaded.release if loaded else None
-        self.metrics = PodMetrics(
-            slot=settings.slot,
-            release=release.label if release else "",
-            run_id=release.version if release else "",
-            form=loaded.scorer.form if loaded else "",
-            buckets=release.buckets if release else (),
-            multiprocess_dir=multiprocess_dir,
-        )
-        self.ring = SampleRing(pod, release.digest if release else "", settings.sample)
-        self.health = Health(
-            idle=loaded is None, threads=settings.threads, stuck_seconds=settings.stuck_seconds
-        )
-        self.model_paths = model_paths(settings.model_name, release.version if release else "")
-        self.answers = Answers(
-            loaded,
-            self.metrics,
-            self.ring,
-            self.health,
-            slot=settings.slot,
-            formats=formats(loaded, settings),
-            documents=documents(loaded, example, settings),
-        )
 
 
 def create_app(
@@ -74,8 +34,13 @@ def create_app(
 
     `example` is what /model and the other documents show.
     """
-    app = Flask("slipway", static_folder=None)
     service = Service(settings, loaded, example=example, pod=pod, multiprocess_dir=multiprocess_dir)
+    return app_of(service, settings)
+
+
+def app_of(service: Service, settings: ServeSettings) -> Flask:
+    """The application around a Service."""
+    app = Flask("slipway", static_folder=None)
     app.extensions["slipway"] = service
     # Flask's own answers to OPTIONS would be neither dressed nor logged as all others are.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -18,10 +19,13 @@ from slipway.errors import SlipwayError
 from slipway.models.obtain import Loaded, obtain
 from slipway.settings import ServeSettings, read_settings
 from slipway.web.admin import AdminServer
-from slipway.web.app import create_app, service_of
 from slipway.web.direct import Direct
+from slipway.web.service import Service
 from slipway.web.termination import TERMINATION_VARIABLE, tell_why
 from slipway.web.warmup import Example, warm_up
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +40,13 @@ class Application:
     ) -> None:
         pod = settings.pod or socket.gethostname()
         multiprocess_dir = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
-        self.flask = create_app(
+        service = Service(
             settings, loaded, example=example, pod=pod, multiprocess_dir=multiprocess_dir
         )
-        service = service_of(self.flask)
-        self.direct = Direct(service.answers, settings, self.flask.wsgi_app)
+        self._service, self._settings = service, settings
+        self._flask: Flask | None = None
+        self._making = threading.Lock()
+        self.direct = Direct(service.answers, settings, self._by_flask)
         self._health = service.health
         if settings.admin_port >= 0:
             shared = settings.workers > 1
@@ -52,6 +58,26 @@ class Application:
     ) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
         return self.direct(environ, start_response)
+
+    @property
+    def flask(self) -> Flask:
+        """What answers all but predictions; made when it is asked for the first time.
+
+        A pod is asked for little else: its probes and metrics are on the admin port. Flask would
+        be a tenth of its start, and 6 MB. Nothing of it depends on the model or on settings that
+        have not been judged, so there is nothing here that a start should fail of.
+        """
+        with self._making:
+            if self._flask is None:
+                from slipway.web.app import app_of
+
+                self._flask = app_of(self._service, self._settings)
+            return self._flask
+
+    def _by_flask(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        return self.flask.wsgi_app(environ, start_response)
 
     def drain(self) -> None:
         """Say on /readyz that this process is about to end."""

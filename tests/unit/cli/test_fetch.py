@@ -34,7 +34,7 @@ def test_the_lock_is_printed_and_can_be_gone_by(ride_model: Path, tmp_path: Path
 def test_nothing_that_deserialises_is_even_imported(ride_model: Path) -> None:
     """The step that touches the network must not be able to run a model's code."""
     program = (
-        "import sys; from slipway.cli.main import app\n"
+        "import sys; from slipway.cli.verbs import app\n"
         "try:\n    app(['fetch', sys.argv[1]])\n"
         "except SystemExit as end:\n    assert not end.code\n"
         "print(sorted({'skops', 'sklearn', 'joblib', 'cloudpickle'} & set(sys.modules)))"

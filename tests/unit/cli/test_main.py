@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from slipway.cli.main import SUMMARIES, VERBS
+from slipway.cli.verbs import SUMMARIES, VERBS
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

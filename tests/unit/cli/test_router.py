@@ -6,7 +6,8 @@ import pytest
 
 from slipway.cli.router import router
 from slipway.errors import InvalidConfig
-from slipway.settings import RouterSettings, read_settings, variable_of
+from slipway.settings import RouterSettings, read_settings
+from slipway.variables import variable_of
 
 
 def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

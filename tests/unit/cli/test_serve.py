@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from tests.stub_models import loaded
 
-from slipway.cli import serve as module
-from slipway.cli.serve import METRICS_DIR, prepare_metrics, serve
+from slipway.cli import become_gunicorn as module
+from slipway.cli.become_gunicorn import METRICS_DIR, prepare_metrics
+from slipway.cli.serve import serve
 from slipway.errors import InvalidConfig
 from slipway.settings import ServeSettings, read_settings
 

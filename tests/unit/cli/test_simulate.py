@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from slipway.cli import picture
-from slipway.cli.main import app
+from slipway.cli.verbs import app
 from slipway.rollout.policy import PRESETS
 from slipway.rollout.simulate import Rollout
 from slipway.rollout.traffic import Traffic, ride_answers

@@ -250,7 +250,7 @@ def test_a_row_that_is_no_object_is_a_usage_error(row: str) -> None:
 def test_it_imports_nothing_heavy() -> None:
     """HABITS 8: the client runs where a model never does."""
     program = (
-        "import sys\nfrom slipway.cli.main import app\n"
+        "import sys\nfrom slipway.cli.verbs import app\n"
         "try:\n    app(['smoke', '--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
         "print(sorted({name.split('.')[0] for name in sys.modules}))"
     )

@@ -138,7 +138,7 @@ def test_B9_what_is_in_the_cache_needs_no_store(filled: str, tmp_path: Path) -> 
     release = release_of(settings)
     assert release is not None
     first = fetch(settings, release)
-    away = settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
+    away = settings_for("http://127.0.0.1:9", tmp_path)
     assert release_of(away) == release
     assert fetch(away, release) == first
 

@@ -19,7 +19,7 @@ from slipway import status_server
 from slipway.errors import InvalidConfig
 from slipway.status_server import MAX_CONNECTIONS, MAX_HEAD
 from slipway.web.admin import AdminServer
-from slipway.web.app import Service
+from slipway.web.service import Service
 
 
 class Admin:

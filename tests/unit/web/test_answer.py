@@ -18,8 +18,8 @@ from slipway.settings import ServeSettings, read_settings
 from slipway.usecases.protocol import InputField
 from slipway.usecases.rides import Rides
 from slipway.web.answer import Outcome, Reply
-from slipway.web.app import Service
 from slipway.web.errors import http_problem
+from slipway.web.service import Service
 
 JSON = {"Content-Type": "application/json"}
 

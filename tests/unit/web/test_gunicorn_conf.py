@@ -14,7 +14,7 @@ from gunicorn.config import KNOWN_SETTINGS, Config
 from gunicorn.errors import HaltServer
 from tests.unit.web.conftest import Lines
 
-from slipway.cli.serve import APPLICATION, CONFIG
+from slipway.cli.become_gunicorn import APPLICATION, CONFIG
 from slipway.errors import InvalidConfig
 from slipway.web.server_log import ServerLog
 from slipway.web.worker import Worker
