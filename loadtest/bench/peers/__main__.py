@@ -11,6 +11,7 @@ with 1 when a goal is missed, and says which.
 from __future__ import annotations
 
 import argparse
+import compileall
 import datetime as dt
 import json
 import os
@@ -94,6 +95,8 @@ def _begun(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _measure(given: argparse.Namespace, report: dict[str, Any], folder: Path) -> None:
+    # As pip does for every peer, and as the image is built: no start compiles source code.
+    compileall.compile_dir(ROOT / "service" / "slipway", quiet=1)
     print("training the two models", flush=True)
     subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "loadtest.bench.peers.models", str(folder)],
