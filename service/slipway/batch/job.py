@@ -10,7 +10,8 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +38,8 @@ from slipway.scoring.scorer import Scorer
 SCHEMA = "1"
 
 Progress = Callable[[int, int], None]
+# The scored rows, and those left out.
+_Batches = tuple[pa.RecordBatch, pa.RecordBatch]
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,7 @@ class _Scorer(Protocol):
     def summary(self) -> dict[str, Any]:
         """The figures of the run."""
 
-    def batches(self, file: pq.ParquetFile, /) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    def batches(self, file: pq.ParquetFile, /) -> Iterator[_Batches]:
         """The scored rows of a file, and those left out with their reasons."""
 
     def check(self) -> None:
@@ -253,24 +256,51 @@ def _score(
 ) -> None:
     rows = _rows(sources)
     with ExitStack() as files:
-        writers: list[pq.ParquetWriter] = []
+        write: Callable[[_Batches], None] | None = None
         for source in sources:
             with open_month(source) as month:
                 for both in scorer.batches(month):
-                    writers = writers or _writers(files, targets, both, job.form.compression)
-                    writers[0].write_batch(both[0])
-                    if job.keep_dropped:
-                        writers[1].write_batch(both[1])
+                    if write is None:
+                        made = _writers(files, targets, both, job.form.compression)
+                        written = made if job.keep_dropped else made[:1]
+                        write = files.enter_context(_writing(written))
+                    write(both)
                     progress(scorer.totals.rows, rows)
     scorer.check()
     noun = "rides" if isinstance(scorer, MonthScorer) else "rows"
     _check(scorer.totals, job.max_dropped, noun)
 
 
+@contextmanager
+def _writing(writers: Sequence[pq.ParquetWriter]) -> Iterator[Callable[[_Batches], None]]:
+    """Writes each batch while the next one is scored, unless pyarrow is to keep to one thread.
+
+    What fails is raised by the next call, or at the end; no more than one batch waits.
+    """
+
+    def write(batches: _Batches) -> None:
+        for writer, batch in zip(writers, batches, strict=False):
+            writer.write_batch(batch)
+
+    if pa.cpu_count() == 1:
+        yield write
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="writes") as pool:
+        last: list[Future[None]] = []
+
+        def behind(batches: _Batches) -> None:
+            if last:
+                last.pop().result()
+            last.append(pool.submit(write, batches))
+
+        yield behind
+        last.pop().result()
+
+
 def _writers(
     files: ExitStack,
     targets: tuple[Path, Path],
-    first: tuple[pa.RecordBatch, pa.RecordBatch],
+    first: _Batches,
     compression: str,
 ) -> list[pq.ParquetWriter]:
     kinds = zip(targets, first, (compression, "zstd"), strict=True)

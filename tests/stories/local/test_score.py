@@ -34,6 +34,8 @@ from slipway.usecases.rides import Ride
 
 MARCH = Shard("green", 2021, 3)
 RECIPE = Recipe("green", 2021, 3, rows=3_000, seed=1, null_zones=0.01)
+# Of how many batches the month is, with 50 rides in one.
+BATCHES = RECIPE.rows // 50
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,54 @@ def test_row_13_E1_two_runs_are_byte_for_byte_the_same(
     for output in ("one", "two"):
         run(Job(MARCH, str(months), str(tmp_path / output)), loaded, Store())
     assert files_below(tmp_path / "one") == files_below(tmp_path / "two")
+
+
+@pytest.fixture
+def _many_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("slipway.batch.tables.BATCH_ROWS", 50)
+    threads = pa.cpu_count()
+    yield
+    pa.set_cpu_count(threads)
+
+
+@pytest.mark.usefixtures("_many_batches")
+def test_E1_whoever_writes_the_bytes_are_the_same(
+    ride_model: Path, months: Path, tmp_path: Path
+) -> None:
+    """Where pyarrow may use more threads than one, a batch is written while the next is scored."""
+    loaded = load(ride_model)
+    for threads in (1, 2):
+        pa.set_cpu_count(threads)
+        output = str(tmp_path / str(threads))
+        run(Job(MARCH, str(months), output, keep_dropped=True), loaded, Store())
+    assert files_below(tmp_path / "1") == files_below(tmp_path / "2")
+
+
+@pytest.mark.usefixtures("_many_batches")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("fails", [1, 2, BATCHES], ids=["first", "second", "last"])
+def test_a_batch_that_cannot_be_written_ends_the_run_and_leaves_nothing(
+    ride_model: Path,
+    months: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fails: int,
+    threads: int,
+) -> None:
+    pa.set_cpu_count(threads)
+    loaded, written, left = load(ride_model), pq.ParquetWriter.write_batch, fails
+
+    def write(self: pq.ParquetWriter, batch: pa.RecordBatch) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise OSError(28, "No space left on device")
+        written(self, batch)
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_batch", write)
+    with pytest.raises(OSError, match="No space left"):
+        run(Job(MARCH, str(months), str(tmp_path)), loaded, Store())
+    assert files_below(tmp_path) == {}
 
 
 def test_E2_what_is_there_already_is_left_alone_until_forced(
