@@ -44,12 +44,16 @@ def settled(snapshot: Snapshot, placement: Placement | None) -> bool:
 
 
 def why_not_ready(snapshot: Snapshot, placement: Placement) -> str:
-    """What the first pod that is not ready says, else what its Deployment says."""
+    """What the first pod that is not ready says, else what its Deployment says.
+
+    Pods of the release itself come first: what the slot held before may still be leaving it.
+    """
     view = snapshot.slots.get(placement.slot) if placement.slot else None
     if view is None or view.workload is None:
         return f"there is no Deployment for slot {placement.slot}"
-    told = [pod.why for pod in view.workload.pods if not pod.ready and pod.why]
-    return told[0] if told else view.workload.why
+    told = [pod for pod in view.workload.pods if not pod.ready and pod.why]
+    own = [pod for pod in told if pod.digest == placement.release.digest]
+    return (own or told)[0].why if told else view.workload.why
 
 
 def ready_gate(snapshot: Snapshot, placement: Placement, policy: Policy, memory: Memory) -> Verdict:
