@@ -245,7 +245,7 @@ def rolling() -> Iterator[RolloutPlace]:
         router = stack.enter_context(routing(ready=False))
         for pod in pods.values():
             pod.wait_ready(60)
-        until(router.status, 60, "the router to answer")
+        router.wait_answering(60)
         place = RolloutPlace(kinds, router, pods)
         stack.enter_context(place.running())
         place.want("a")

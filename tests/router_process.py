@@ -181,6 +181,15 @@ class RouterProcess:
             return {}
         return found
 
+    def wait_answering(self, seconds: float = 30) -> None:
+        """Until the agent answers; fails at once when it has ended."""
+
+        def look() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            return bool(self.status())
+
+        until(look, seconds, "the agent to answer")
+
     def wait(self, epoch: int, *, pods: int | None = None, seconds: float = 20) -> None:
         """Until this epoch is loaded, and so many pods."""
 
@@ -254,7 +263,7 @@ def routing(
         router.pods(pods or {})
         router.start()
         if ready:
-            until(router.status, 30, "the agent to answer")
+            router.wait_answering()
             router.wait(table.epoch if table else 0)
         yield router
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
+PORTS = range(12_000, 30_000)
 SLIPWAY = (sys.executable, "-m", "slipway")
 GUNICORN = (sys.executable, "-m", "gunicorn", "--config", "python:slipway.web.gunicorn_conf")
 
@@ -132,10 +134,29 @@ def bare_environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """A port that nobody listens on, and that no other call of any test process gives out soon.
+
+    The server comes to listen seconds later. So it is none of those that the kernel gives to
+    connections and to port 0, and all test processes of this user take them in turn.
+    """
+    with (Path(tempfile.gettempdir()) / f"slipway-test-port.{os.getuid()}").open("a+") as last:
+        fcntl.flock(last, fcntl.LOCK_EX)
+        last.seek(0)
+        port = int(last.read() or PORTS[0])
+        while not _is_free(port := PORTS[(port + 1 - PORTS[0]) % len(PORTS)]):
+            pass
+        last.truncate(0)
+        last.write(str(port))
+    return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def get(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import secrets
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +24,9 @@ NAMESPACE = "slipway"
 SECRET = "slipway-s3"  # noqa: S105 - the name of one
 DEPLOYMENTS = ("s3", "mlflow", "prometheus", "kinesis")
 WAIT = "300s"
-FORWARD_SECONDS = 20.0
+FORWARD_SECONDS = 120.0
+# Seconds for a forward to lead to an answer, before another is begun.
+ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.1
 
 
@@ -47,19 +52,32 @@ class Kubectl:
 
     @contextlib.contextmanager
     def forward(self, service: str, port: int) -> Iterator[str]:
-        """The address of a Service's port on this machine, for a while."""
+        """The address of a Service's port on this machine, for a while; raises SetupFailed.
+
+        Somebody answers HTTP there. For a while after the node was started again the API server
+        tells how things were before: pods count as ready that are gone, and a forward to one of
+        them leads nowhere. So it is begun anew until there is an answer.
+        """
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             local = int(probe.getsockname()[1])
+        address = f"http://127.0.0.1:{local}"
         command = self.command("port-forward", f"service/{service}", f"{local}:{port}")
-        with self.ctx.progress.log.open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            _wait_for(local, process, service)
-            yield f"http://127.0.0.1:{local}"
-        finally:
-            process.terminate()
-            process.wait(10)
+        deadline = time.monotonic() + FORWARD_SECONDS
+        while time.monotonic() < deadline:
+            with self.ctx.progress.log.open("ab") as log:
+                process = subprocess.Popen(command, stdout=log, stderr=log)
+            try:
+                if _answers(address, process):
+                    yield address
+                    return
+            finally:
+                process.terminate()
+                process.wait(10)
+        raise SetupFailed(
+            f"service/{service} does not answer through kubectl port-forward",
+            f"See: kubectl -n {NAMESPACE} get pods",
+        )
 
 
 def ensure_dependencies(ctx: Context, kubectl: Kubectl) -> None:
@@ -114,10 +132,16 @@ def _ensure_credentials(ctx: Context, kubectl: Kubectl) -> None:
         document.unlink()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], service: str) -> None:
-    deadline = time.monotonic() + FORWARD_SECONDS
+def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
+    """Whether a forward leads to somebody who answers, whatever the answer is."""
+    deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
-            return
-        time.sleep(POLL_SECONDS)
-    raise SetupFailed(f"kubectl port-forward to service/{service} does not work")
+        try:
+            with urllib.request.urlopen(address, timeout=ANSWER_SECONDS):  # noqa: S310
+                return True
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            return True
+        except (OSError, http.client.HTTPException):
+            time.sleep(POLL_SECONDS)
+    return False

@@ -38,6 +38,9 @@ def ensure_example(ctx: Context, kubectl: Kubectl) -> Example:
             "AWS_DEFAULT_REGION": "us-east-1",
             "MLFLOW_TRACKING_URI": tracking,
             "MLFLOW_S3_ENDPOINT_URL": store,
+            # MLflow's own would be a quarter of an hour before it says that nobody answers.
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
         }
         with ctx.progress.stage("Models") as stage:
             run_ids = _versions(ctx, environment, tracking)

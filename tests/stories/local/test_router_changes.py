@@ -232,7 +232,7 @@ def test_C6_a_cold_start_without_cluster_and_memory_sends_nobody_anywhere(
     with routing(None, {"blue": pods[:2], "green": pods[2:]}, ready=False) as router:
         router.reachable(False)
         router.route(table(5, weight=5000))
-        until(router.status, 30, "the agent to answer")
+        router.wait_answering()
         assert not router.status()["ready"]
         assert exchange(router.port, post(RIDE)).status == 503
         router.reachable(True)
