@@ -99,20 +99,28 @@ def schemas() -> dict[str, Any]:
         "sample.json": msgspec.json.schema(Page),
         "state.json": _state(),
         "status.json": msgspec.json.schema(ControllerStatus),
-        "summary.json": _summary(rides),
-        "table_summary.json": _summary(table),
+        "summary.json": _summary(rides, ("mean_absolute_error", "share_beyond_10")),
+        "table_summary.json": _summary(table, ()),
     }
 
 
-def _summary(own: dict[str, Any]) -> dict[str, Any]:
-    """A batch's summary, of a month of taxis or of a table's period."""
+def _summary(own: dict[str, Any], judged: tuple[str, ...]) -> dict[str, Any]:
+    """A batch's summary, of a month of taxis or of a table's period; a candidate's is all or none.
+
+    `judged` are the figures that need what really was.
+    """
     count, text = {"type": "integer", "minimum": 0}, {"type": "string"}
+    same = ("version", "digest", "mean_predicted", "std_predicted", *judged)
+    candidate = {f"candidate_{name}": own.get(name) or own[f"model_{name}"] for name in same} | {
+        "candidate_mean_absolute_difference": own["mean_predicted"]
+    }
     month = {"taxi_type": {"enum": list(TAXI_TYPES)}, "year": count, "month": count}
     period = {"table": text, "period": text}
     return {
         "type": "object",
-        "properties": month | period | own,
+        "properties": month | period | own | candidate,
         "required": list(own),
+        "dependentRequired": {name: list(candidate) for name in candidate},
         "oneOf": [{"required": list(month)}, {"required": list(period)}],
         "additionalProperties": False,
     }

@@ -182,6 +182,8 @@ class ScoreSettings(ModelSettings):
     """Folder or s3://bucket/prefix under which the partitions are written, or one file."""
     transfer_seconds: float = setting(900.0, gt=0, le=86400)
     """Seconds that fetching or writing one file may take, repetitions included."""
+    candidate: str = ""
+    """A second model's reference: what it predicts is written beside, and compared."""
     max_dropped: float = setting(1.0, ge=0, le=1)
     """Share of the rides that may be left out; with more of them the run fails."""
     metrics_file: Path | None = None

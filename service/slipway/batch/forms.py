@@ -10,6 +10,7 @@ Own form, one row a scored ride (X is `duration`, in minutes, or `tip`, in dolla
 | actual_X, predicted_X | double |
 | diff | double: actual_X - predicted_X |
 | model_version | string |
+| candidate_X, candidate_version | double, string: only of a run with a candidate |
 
 The homework's: `ride_id` as `YYYY/MM_row`, and `predicted_X`; not compressed.
 """
@@ -34,6 +35,14 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What the candidate predicts for the same rides."""
+
+    predicted: Floats
+    version: str
+
+
+@dataclass(frozen=True)
 class Scored:
     """The rides of one batch and what was predicted; `rows` are positions in the source."""
 
@@ -42,6 +51,7 @@ class Scored:
     rides: Rides
     predicted: Floats
     version: str
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True)
@@ -55,15 +65,22 @@ class Form:
     compression: str
     # What the output's name ends with, before `.parquet`.
     suffix: str = ""
+    # What a candidate adds; a form without them has no place for one.
+    beside: tuple[tuple[str, pa.DataType], ...] = ()
 
-    def schema(self, answer: str, metadata: Mapping[str, str]) -> pa.Schema:
+    def schema(
+        self, answer: str, metadata: Mapping[str, str], *, candidate: bool = False
+    ) -> pa.Schema:
         """The output's columns, with what it was made from as metadata."""
-        named = [(name.replace("X", answer), kind) for name, kind in self.columns]
+        columns = self.columns + (self.beside if candidate else ())
+        named = [(name.replace("X", answer), kind) for name, kind in columns]
         return pa.schema(named, metadata=dict(metadata))
 
 
 def _own(scored: Scored, uuids: bool) -> list[Any]:
-    rides = scored.rides
+    rides, beside = scored.rides, scored.beside
+    count = len(scored.rows)
+    candidate = [pa.array(beside.predicted), pa.repeat(beside.version, count)] if beside else []
     return [
         scored.part.row_ids(scored.rows, as_uuid=uuids),
         rides.pickup_times,
@@ -72,7 +89,8 @@ def _own(scored: Scored, uuids: bool) -> list[Any]:
         pa.array(rides.actual),
         pa.array(scored.predicted),
         pa.array(rides.actual - scored.predicted),
-        pa.repeat(scored.version, len(scored.rows)),
+        pa.repeat(scored.version, count),
+        *candidate,
     ]
 
 
@@ -96,6 +114,7 @@ OWN: Final = Form(
     ),
     _own,
     "zstd",
+    beside=(("candidate_X", pa.float64()), ("candidate_version", pa.string())),
 )
 HOMEWORK: Final = Form(
     "homework",

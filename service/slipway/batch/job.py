@@ -20,7 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from slipway.batch.forms import HOMEWORK, OWN, Form
+from slipway.batch.ride_model import RideModel
 from slipway.batch.shards import Part, Shard, names_file
+from slipway.batch.table_model import TableModel
 from slipway.batch.table_scorer import TableScorer
 from slipway.batch.tables import (
     MonthScorer,
@@ -36,6 +38,8 @@ from slipway.models.release import Release
 from slipway.scoring.scorer import Scorer
 
 SCHEMA = "1"
+# How what fails says that it was not the model.
+CALLED = "the candidate"
 
 Progress = Callable[[int, int], None]
 # The scored rows, and those left out.
@@ -77,15 +81,20 @@ class Job:
         """The month's file, or the pattern of its files."""
         return self.part.input_uri(self.input)
 
-    def output_uri(self, version: str) -> str:
-        """The output without its ending."""
+    def output_uri(self, version: str, candidate: str = "") -> str:
+        """The output without its ending; one with a candidate's column has a name of its own."""
         filled = self.part.fill(self.output)
         if names_file(filled):
             return filled.removesuffix(".parquet")
-        return f"{filled.rstrip('/')}/{self.part.output_key(version)}{self.form.suffix}"
+        beside = f".candidate-{candidate}" if candidate else ""
+        return f"{filled.rstrip('/')}/{self.part.output_key(version)}{self.form.suffix}{beside}"
 
-    def check_model(self, use_case: str) -> None:
-        """Refuse what does not fit a model of this use case."""
+    def check_models(self, use_case: str, candidate: str = "") -> None:
+        """Refuse what does not fit a model of this use case, and a candidate of that."""
+        if candidate and candidate != use_case:
+            raise InvalidConfig(f"the candidate is a model of {candidate}, the model of {use_case}")
+        if candidate and not (use_case == "tabular" or self.form.beside):
+            raise InvalidConfig("the homework's form has no place for a candidate")
         if use_case == "rides" and (self.columns or self.keep):
             raise InvalidConfig(
                 "a model of rides finds the TLC's columns by itself; --column and --keep are for "
@@ -108,6 +117,27 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
+class _Models:
+    """The model, and the candidate beside it if there is one."""
+
+    model: Model
+    candidate: Model | None
+
+    @property
+    def all(self) -> list[Model]:
+        """One or two."""
+        return [self.model, self.candidate] if self.candidate else [self.model]
+
+    @property
+    def answer(self) -> str:
+        """What is predicted; raises InvalidConfig where the two differ in that."""
+        answer, *other = (each.scorer.use_case.answer for each in self.all)
+        if other and other != [answer]:
+            raise InvalidConfig(f"the candidate predicts {other[0]}, the model {answer}")
+        return answer
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A job's summary, where its output lies, and whether it was there before."""
 
@@ -116,21 +146,31 @@ class Outcome:
     already_there: bool
 
 
-def run(job: Job, model: Model, store: Store, progress: Progress = lambda *_: None) -> Outcome:
-    """Score the month; raises InputDataMissing, InputDataInvalid, ModelFailed or Unavailable."""
-    job.check_model(model.release.use_case)
-    uri = job.output_uri(model.release.version)
+def run(
+    job: Job,
+    model: Model,
+    store: Store,
+    progress: Progress = lambda *_: None,
+    candidate: Model | None = None,
+) -> Outcome:
+    """Score the month, by a candidate too if there is one.
+
+    Raises InputDataMissing, InputDataInvalid, ModelFailed or Unavailable.
+    """
+    models = _Models(model, candidate)
+    job.check_models(*(each.release.use_case for each in models.all))
+    uri = job.output_uri(*(each.release.version for each in models.all))
     with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
         sources = read_input(job, store, Path(scratch))
-        made_from = _made_from(job, model.release, sources)
+        made_from = _made_from(job, models, sources)
         known = None if job.replace else _known(store, uri, made_from)
         if known is not None:
             return Outcome(known, f"{uri}.parquet", already_there=True)
-        if model.scorer.compiled and model.release.use_case == "rides":
+        if model.release.use_case == "rides" and all(each.scorer.compiled for each in models.all):
             spare_pandas()
-        made_from |= {"answer": model.scorer.use_case.answer}
+        made_from |= {"answer": models.answer}
         scored, dropped = Path(scratch, "output.parquet"), Path(scratch, "dropped.parquet")
-        scorer = _scorer(job, model, made_from)
+        scorer = _scorer(job, models, made_from)
         _score(job, scorer, sources, (scored, dropped), progress)
         summary = made_from | scorer.summary
         if job.keep_dropped:
@@ -183,12 +223,19 @@ def identify(sources: Sequence[Source]) -> dict[str, Any]:
     }
 
 
-def _made_from(job: Job, release: Release, sources: Sequence[Source]) -> dict[str, Any]:
+def _made_from(job: Job, models: _Models, sources: Sequence[Source]) -> dict[str, Any]:
     """What the output is a function of, as far as it can be said without the model itself."""
+    release = models.model.release
+    beside = models.candidate.release if models.candidate else None
     return {
         **job.part.fields,
         "model_version": release.version,
         "model_digest": release.digest,
+        **(
+            {"candidate_version": beside.version, "candidate_digest": beside.digest}
+            if beside
+            else {}
+        ),
         **(
             {"form": job.form.name}
             if release.use_case == "rides"
@@ -208,8 +255,11 @@ def _known(store: Store, uri: str, made_from: dict[str, Any]) -> dict[str, Any] 
         summary = json.loads(text)
     except ValueError:
         return None
-    same = isinstance(summary, dict) and summary.items() >= made_from.items()
-    return summary if same else None
+    if not isinstance(summary, dict) or not summary.items() >= made_from.items():
+        return None
+    # Where the output is one named file, an earlier one may have had a candidate's column.
+    asked = made_from.get("candidate_digest")
+    return summary if summary.get("candidate_digest") == asked else None
 
 
 class _Scorer(Protocol):
@@ -228,22 +278,26 @@ class _Scorer(Protocol):
         """Raise ModelFailed if the model failed at some of the rows."""
 
 
-def _scorer(job: Job, model: Model, made_from: dict[str, Any]) -> _Scorer:
+def _scorer(job: Job, models: _Models, made_from: dict[str, Any]) -> _Scorer:
     metadata = {"slipway.schema": SCHEMA, "slipway.made_from": json.dumps(made_from)}
-    version = model.release.version
+    model, beside = models.model, models.candidate
     if model.release.use_case == "rides":
-        schema = job.form.schema(model.scorer.use_case.answer, metadata)
         return MonthScorer(
-            job.part, model.scorer, version, job.form, uuids=job.uuids, schema=schema
+            job.part,
+            RideModel(model.scorer, model.release.version),
+            job.form,
+            uuids=job.uuids,
+            schema=job.form.schema(models.answer, metadata, candidate=beside is not None),
+            candidate=RideModel(beside.scorer, beside.release.version, CALLED) if beside else None,
         )
     return TableScorer(
         job.part,
-        model.scorer,
-        version,
+        TableModel(model.scorer, model.release.version),
         renamed=job.columns,
         keep=job.keep,
         uuids=job.uuids,
         metadata=metadata,
+        candidate=TableModel(beside.scorer, beside.release.version, CALLED) if beside else None,
     )
 
 

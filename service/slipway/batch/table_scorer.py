@@ -6,6 +6,7 @@
 | those that are kept | as in the file |
 | prediction | of the model's answers: double, long, string, boolean, or lists of doubles |
 | model_version | string |
+| candidate_prediction, candidate_version | as those: only of a run with a candidate |
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ import pyarrow.parquet as pq
 
 from slipway.batch.failures import Failures
 from slipway.batch.shards import Part
+from slipway.batch.table_model import TableModel
 from slipway.batch.tables import BATCH_ROWS, Totals, damage
-from slipway.errors import InputDataInvalid, InvalidConfig, ModelFailed, ModelOutputInvalid
-from slipway.scoring.scorer import Scorer
-from slipway.usecases.tabular import Tabular
+from slipway.errors import InputDataInvalid, InvalidConfig, ModelFailed
 from slipway.usecases.tabular_columns import Rows, TableColumns
 
 ROW_ID, PREDICTION, VERSION = "row_id", "prediction", "model_version"
+CANDIDATE = ("candidate_prediction", "candidate_version")
 DROPPED = pa.schema([(ROW_ID, pa.string()), ("reason", pa.string())])
 
 
@@ -34,28 +35,29 @@ class TableScorer:
     """Scores one table with one release, batch by batch; `totals` grow on the way.
 
     `renamed` says what the file calls the model's inputs; `keep` are columns of the file that are
-    written beside the predictions; `metadata` is written into the output.
+    written beside the predictions; `metadata` is written into the output. A candidate beside the
+    model is asked for the same rows, so it has to take the same inputs.
     """
 
     def __init__(
         self,
         part: Part,
-        scorer: Scorer,
-        version: str,
+        model: TableModel,
         *,
         renamed: Mapping[str, str],
         keep: Sequence[str],
         uuids: bool,
         metadata: Mapping[str, str],
+        candidate: TableModel | None = None,
     ) -> None:
-        if not isinstance(scorer.use_case, Tabular):
-            raise InvalidConfig("the model is none of tables: it has no signature to go by")
-        if taken := sorted({ROW_ID, PREDICTION, VERSION} & set(keep)):
+        own = {ROW_ID, PREDICTION, VERSION, *(CANDIDATE if candidate else ())}
+        if taken := sorted(own & set(keep)):
             raise InvalidConfig(f"the output has a column {', '.join(taken)} of its own")
+        if candidate and candidate.case.inputs != model.case.inputs:
+            raise InvalidConfig("the candidate takes other inputs than the model, or other types")
         self._part = part
-        self._scorer = scorer
-        self._case = scorer.use_case
-        self._version = version
+        self._model = model
+        self._candidate = candidate
         self._renamed = renamed
         self._keep = list(dict.fromkeys(keep))
         self._uuids = uuids
@@ -63,17 +65,18 @@ class TableScorer:
         self._schema: pa.Schema | None = None
         self._failures = Failures()
         self.totals = Totals(dropped={})
+        self._candidate_totals, self._apart = Totals(), Totals()
 
     def batches(self, file: pq.ParquetFile) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
         """The scored rows of one file, and those left out with their reasons.
 
         Batches without a row to score are passed over until the answers' type is known. After rows
-        at which the model fails nothing more is given, and `check` raises.
+        at which a model fails nothing more is given, and `check` raises.
         """
         names = file.schema_arrow.names
         if missing := [name for name in self._keep if name not in names]:
             raise InputDataInvalid(f"the file has no column {', '.join(missing)} to keep")
-        columns = TableColumns(self._case, names, self._renamed)
+        columns = TableColumns(self._model.case, names, self._renamed)
         wanted = list(dict.fromkeys([*columns.names, *self._keep]))
         done = 0
         read = file.iter_batches(BATCH_ROWS, columns=wanted)
@@ -93,75 +96,73 @@ class TableScorer:
     @property
     def summary(self) -> dict[str, Any]:
         """The figures of the run; mean and deviation are None where the answers are no numbers."""
-        totals = self.totals
-        return {
+        totals, beside = self.totals, self._candidate_totals
+        told = {
             **totals.counts,
             "mean_predicted": totals.mean,
             "std_predicted": totals.deviation,
         }
+        if self._candidate is None:
+            return told
+        numeric = totals.numeric and beside.numeric and beside.scored
+        return told | {
+            "candidate_mean_predicted": beside.mean,
+            "candidate_std_predicted": beside.deviation,
+            "candidate_mean_absolute_difference": (
+                self._apart.error / beside.scored if numeric else None
+            ),
+        }
 
     def check(self) -> None:
-        """Raise ModelFailed if the model failed at some of the rows."""
+        """Raise ModelFailed if a model failed at some of the rows."""
         self._failures.check()
 
     def _score(self, rows: Rows, batch: pa.RecordBatch, first: int) -> pa.RecordBatch | None:
         count = len(rows.positions)
         if not count and self._schema is None:
             return None
-
-        def ask(start: int, stop: int) -> npt.NDArray[Any]:
-            return self._ask(rows, start, stop)
-
-        def name(place: int) -> str:
-            return self._name(int(rows.positions[place]) + first)
-
-        try:
-            answers = ask(0, count) if count else np.empty(0)
-        except ModelFailed as error:
-            self._failures.add(error, ask, count, name)
+        answers = self._ask(self._model, rows, first)
+        beside = self._ask(self._candidate, rows, first) if self._candidate else None
         if self._failures:
             return None
         self.totals.count(answers)
         ids = self._part.row_ids(rows.positions + first, as_uuid=self._uuids)
-        kept = [batch.column(name).take(pa.array(rows.positions)) for name in self._keep]
-        told = self._column(answers)
-        versions = pa.repeat(self._version, count)
-        return pa.record_batch([ids, *kept, told, versions], schema=self._known(kept, told))
-
-    def _ask(self, rows: Rows, start: int, stop: int) -> npt.NDArray[Any]:
-        count = stop - start
-        form = self._scorer.compiled
-        if form is None:
-            return self._scorer.score_features(rows.frame(start, stop), count)
-        encoding = form.encoding
-        values = {each.name: rows.category(each.name, start, stop) for each in encoding.categories}
-        numbers = {each.name: rows.number(each.name, start, stop) for each in encoding.numbers}
-        return self._scorer.score_columns(values, numbers, count)
-
-    def _column(self, answers: npt.NDArray[Any]) -> pa.Array:
-        """The answers as a column, of the type of the first ones."""
-        if answers.ndim > 2:
-            raise ModelOutputInvalid(
-                f"the model answers arrays of shape {answers.shape[1:]} for a row; written are "
-                "single values and lists of numbers"
-            )
-        kind = self._schema.field(PREDICTION).type if self._schema is not None else None
-        try:
-            # Of integers too: a later row may have a fraction.
-            listed = answers.astype(np.float64) if answers.ndim == 2 else answers
-            return pa.array(listed.tolist(), kind)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
-            raise ModelOutputInvalid(
-                "the model's answers are not all of one type, so they make no column"
-            ) from error
-
-    def _known(self, kept: Sequence[pa.Array], told: pa.Array) -> pa.Schema:
+        kept = {name: batch.column(name).take(pa.array(rows.positions)) for name in self._keep}
+        columns = {
+            ROW_ID: ids,
+            **kept,
+            PREDICTION: self._model.column(answers),
+            VERSION: pa.repeat(self._model.version, count),
+        }
+        if self._candidate and beside is not None:
+            self._compare(answers, beside)
+            added = self._candidate.column(beside), pa.repeat(self._candidate.version, count)
+            columns |= dict(zip(CANDIDATE, added, strict=True))
         if self._schema is None:
-            fields = [(ROW_ID, pa.string())]
-            fields += [(name, column.type) for name, column in zip(self._keep, kept, strict=True)]
-            fields += [(PREDICTION, told.type), (VERSION, pa.string())]
+            fields = [(name, column.type) for name, column in columns.items()]
             self._schema = pa.schema(fields, metadata=self._metadata)
-        return self._schema
+        return pa.record_batch(list(columns.values()), schema=self._schema)
+
+    def _compare(self, answers: npt.NDArray[Any], beside: npt.NDArray[Any]) -> None:
+        self._candidate_totals.count(beside)
+        if self.totals.numeric and self._candidate_totals.numeric:
+            self._apart.add(answers.astype(np.float64), beside.astype(np.float64))
+
+    def _ask(self, model: TableModel, rows: Rows, first: int) -> npt.NDArray[Any]:
+        """The answers; nothing where the model failed, which is kept for `check`."""
+
+        def again(start: int, stop: int) -> npt.NDArray[Any]:
+            return model.predict(rows, start, stop)
+
+        def name(place: int) -> str:
+            return self._name(int(rows.positions[place]) + first)
+
+        count = len(rows.positions)
+        try:
+            return again(0, count)
+        except ModelFailed as error:
+            self._failures.add(error, again, count, name)
+        return np.empty(0)
 
     def _name(self, row: int) -> str:
         (name,) = self._part.row_ids(np.array([row]), as_uuid=self._uuids).to_pylist()

@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.abc import MetaPathFinder
 from typing import Any, Protocol
 
@@ -14,27 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import structlog
 
 from slipway.batch.failures import Failures
-from slipway.batch.forms import Form, Scored
+from slipway.batch.forms import Beside, Form, Scored
+from slipway.batch.ride_model import RideModel
 from slipway.batch.shards import Part
 from slipway.clients.tables import Source
 from slipway.errors import InputDataInvalid, ModelFailed
-from slipway.models.columnar import columnar
-from slipway.scoring.scorer import Scorer
 from slipway.usecases.ride_columns import REASONS, Rides, find_columns, read_rides
-from slipway.usecases.rides import Rides as RidesCase
 
 BATCH_ROWS = 65_536
 # Bytes of a column that are read at a time: without it a row group's columns are read whole.
 READ_AHEAD = 1 << 20
-# Rides by which the model by columns is compared with the model itself, once a month.
-COMPARED = 1_000
 # Predictions further off than this are what the summary calls "beyond".
 BEYOND = 10.0
-
-log = structlog.get_logger(__name__)
 
 DROPPED = pa.schema([("ride_id", pa.string()), ("reason", pa.string())])
 
@@ -104,6 +97,17 @@ class Totals:
             self.squares += apart * apart * self.scored * count / (self.scored + count)
         self.scored += count
         self.predicted += float(predicted.sum())
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the summary says of predictions beside what was; None where no ride was scored."""
+        count = self.scored
+        return {
+            "mean_predicted": self.mean,
+            "std_predicted": self.deviation,
+            "mean_absolute_error": self.error / count if count else None,
+            "share_beyond_10": self.beyond / count if count else None,
+        }
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -190,108 +194,89 @@ def damage(row: int) -> Iterator[None]:
 
 
 class MonthScorer:
-    """Scores one month with one release, batch by batch; `totals` grow on the way."""
+    """Scores one month with one release, batch by batch; `totals` grow on the way.
+
+    A candidate beside it is asked for the same rides.
+    """
 
     def __init__(
         self,
         part: Part,
-        scorer: Scorer,
-        version: str,
+        model: RideModel,
         form: Form,
         *,
         uuids: bool,
         schema: pa.Schema,
+        candidate: RideModel | None = None,
     ) -> None:
         self._part = part
-        self._scorer = scorer
-        self._version = version
+        self._model = model
+        self._candidate = candidate
         self._form = form
         self._uuids = uuids
         self._schema = schema
-        case = scorer.use_case
-        self._apart = isinstance(case, RidesCase) and case.apart
-        self._columnar = None if scorer.compiled else columnar(scorer.predict)
-        self._agrees: bool | None = None
         self._failures = Failures()
         self.totals = Totals()
+        # Of the candidate: beside what was, and beside what the model predicts.
+        self._candidate_totals, self._apart = Totals(), Totals()
 
     def batches(self, month: pq.ParquetFile) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
         """The scored rides of one file, and those left out with their reasons.
 
-        After rides at which the model fails nothing more is given, and `check` raises.
+        After rides at which a model fails nothing more is given, and `check` raises.
         """
-        for rides in read_month(month, self._scorer.use_case.answer):
+        for rides in read_month(month, self._model.answer):
             first = self.totals.rows
             self.totals.judge(rides)
-            try:
-                predicted = self._predict(rides)
-            except ModelFailed as error:
-                self._blame(error, rides, first)
+            predicted = self._ask(self._model, rides, first)
+            beside = self._ask(self._candidate, rides, first) if self._candidate else None
             if self._failures.enough:
                 return
             if self._failures:
                 continue
             self.totals.add(rides.actual, predicted)
-            scored = Scored(self._part, rides.positions + first, rides, predicted, self._version)
+            scored = Scored(
+                self._part, rides.positions + first, rides, predicted, self._model.version
+            )
+            if self._candidate and beside is not None:
+                self._candidate_totals.add(rides.actual, beside)
+                self._apart.add(predicted, beside)
+                scored = replace(scored, beside=Beside(beside, self._candidate.version))
             columns = self._form.fill(scored, self._uuids)
             yield pa.record_batch(columns, schema=self._schema), self._left_out(rides, first)
 
     @property
     def summary(self) -> dict[str, Any]:
         """The figures of the run; means are None where no ride was scored."""
-        totals, count = self.totals, self.totals.scored
-        return {
-            **totals.counts,
-            "mean_predicted": totals.mean,
-            "std_predicted": totals.deviation,
-            "mean_actual": totals.actual / count if count else None,
-            "mean_absolute_error": totals.error / count if count else None,
-            "share_beyond_10": totals.beyond / count if count else None,
-        }
+        count = self.totals.scored
+        mean_actual = self.totals.actual / count if count else None
+        told = {**self.totals.counts, **self.totals.told, "mean_actual": mean_actual}
+        if self._candidate is None:
+            return told
+        beside = {f"candidate_{name}": value for name, value in self._candidate_totals.told.items()}
+        apart = self._apart.error / count if count else None
+        return told | beside | {"candidate_mean_absolute_difference": apart}
 
     def check(self) -> None:
-        """Raise ModelFailed if the model failed at some of the rides."""
+        """Raise ModelFailed if a model failed at some of the rides."""
         self._failures.check()
 
-    def _blame(self, error: ModelFailed, rides: Rides, first: int) -> None:
+    def _ask(self, model: RideModel, rides: Rides, first: int) -> Floats:
+        """The predictions; nothing where the model failed, which is kept for `check`."""
+
         def name(place: int) -> str:
             row = rides.positions[place : place + 1] + first
             (ride,) = self._part.row_ids(row, as_uuid=self._uuids).to_pylist()
             return f"{ride} (row {row[0]} of the input, the first of which is 0)"
 
-        self._failures.add(
-            error,
-            lambda start, stop: self._predict(rides.between(start, stop)),
-            len(rides.positions),
-            name,
-        )
+        def again(start: int, stop: int) -> Floats:
+            return model.predict(rides.between(start, stop))
 
-    def _predict(self, rides: Rides) -> Floats:
-        if not len(rides.positions):
-            return np.empty(0)
-        if self._scorer.compiled:
-            columns = rides.columns(apart=self._apart)
-            return self._scorer.score_columns(*columns, len(rides.positions))
-        model = self._columnar
-        if model is None:
-            return self._natively(rides)
-        categories, numbers = rides.columns(apart=self._apart)
-        predicted = self._scorer.guard(lambda: model(categories, numbers), len(rides.positions))
-        if self._agrees is None:
-            self._agrees = self._compare(rides, predicted)
-            if not self._agrees:
-                log.warning("the model is asked ride by ride: by columns it answers otherwise")
-                self._columnar = None
-                return self._natively(rides)
-        return predicted
-
-    def _natively(self, rides: Rides) -> Floats:
-        return self._scorer.score_features(rides.features(apart=self._apart), len(rides.positions))
-
-    def _compare(self, rides: Rides, predicted: Floats) -> bool:
-        """Whether the model itself answers the first rides with the same bits."""
-        native = self._natively(rides.between(0, COMPARED))
-        return bool(np.array_equal(native, predicted[:COMPARED]))
+        try:
+            return model.predict(rides)
+        except ModelFailed as error:
+            self._failures.add(error, again, len(rides.positions), name)
+        return np.empty(0)
 
     def _left_out(self, rides: Rides, first: int) -> pa.RecordBatch:
         rows = np.flatnonzero(rides.reasons >= 0)

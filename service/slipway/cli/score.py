@@ -31,7 +31,7 @@ from slipway.metrics import BatchMetrics
 from slipway.models.obtain import obtain_release, release_of
 from slipway.models.release import Release
 from slipway.scoring.scorer import Scorer
-from slipway.settings import ScoreSettings, read_settings
+from slipway.settings import ModelSettings, ScoreSettings, read_settings
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +78,10 @@ def score(
     year: Annotated[int | None, typer.Option(help="As the second argument.")] = None,
     month: Annotated[int | None, typer.Option(help="As the third argument.")] = None,
     model: Annotated[str | None, typer.Option(help="As the fourth argument.")] = None,
+    candidate: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A second model, to be written beside and compared."),
+    ] = None,
     table: Annotated[
         str | None, typer.Option(help="Score a table of this name, not rides of a month.")
     ] = None,
@@ -147,6 +151,7 @@ def score(
         table=table,
         period=period,
         run_date=run_date.date() if run_date else None,
+        candidate=candidate,
         input=input,
         output=output,
         max_dropped=max_dropped,
@@ -244,14 +249,23 @@ def _score(settings: ScoreSettings, job: Job, store: Store) -> Outcome:
     if release is None:
         raise InvalidConfig("no model is named: give a reference, MODEL_RUN_ID or MODEL_URI")
     with progress(job.part) as report:
-        return run(job, _Named(settings, release), store, report)
+        return run(job, _Named(settings, release), store, report, _candidate(settings))
+
+
+def _candidate(settings: ScoreSettings) -> _Named | None:
+    """The second model; the digest that a pod expects is the first one's."""
+    if not settings.candidate:
+        return None
+    named = read_settings(ModelSettings, expected_digest="", **reference_of(settings.candidate))
+    release = release_of(named)
+    return _Named(named, release) if release else None
 
 
 @dataclass(frozen=True)
 class _Named:
     """A model that is fetched and loaded when it is asked for: not for a month that is there."""
 
-    settings: ScoreSettings
+    settings: ModelSettings
     release: Release
 
     @cached_property

@@ -70,11 +70,28 @@ def _counts(summary: dict[str, Any], kept: str) -> Iterator[tuple[str, str]]:
 def _lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     unit = {"duration": " minutes", "tip": " dollars"}.get(summary["answer"], "")
     yield from _counts(summary, "scored")
-    if summary["mean_predicted"] is not None:
-        yield "mean predicted", f"{summary['mean_predicted']:.2f}{unit}"
-        yield "  standard deviation", f"{summary['std_predicted']:.2f}{unit}"
+    yield from _figures(summary, "", unit)
     if "mean_actual" in summary:
         yield "mean actual", f"{summary['mean_actual']:.2f}{unit}"
-        yield "mean absolute error", f"{summary['mean_absolute_error']:.2f}{unit}"
-        yield f"off by more than 10{unit}", f"{summary['share_beyond_10']:.1%}"
     yield "model", summary["model_version"]
+    if "candidate_version" in summary:
+        yield from _figures(summary, "candidate_", unit)
+        apart = summary["candidate_mean_absolute_difference"]
+        if apart is not None:
+            yield "mean distance from the model", f"{apart:.2f}{unit}"
+        yield "candidate", summary["candidate_version"]
+
+
+def _figures(summary: dict[str, Any], prefix: str, unit: str) -> Iterator[tuple[str, str]]:
+    """Of the model, or of the candidate: what it predicts, and how far off that is."""
+    told = {
+        name.removeprefix(prefix): found
+        for name, found in summary.items()
+        if name.startswith(prefix)
+    }
+    if told["mean_predicted"] is not None:
+        yield "mean predicted", f"{told['mean_predicted']:.2f}{unit}"
+        yield "  standard deviation", f"{told['std_predicted']:.2f}{unit}"
+    if "mean_absolute_error" in told:
+        yield "mean absolute error", f"{told['mean_absolute_error']:.2f}{unit}"
+        yield f"off by more than 10{unit}", f"{told['share_beyond_10']:.1%}"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
+from tests.score_process import score
 from tests.service_process import SLIPWAY
 
 from slipway.examples.synthetic import Recipe, write_month
@@ -29,17 +28,6 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("months")
     write_month(folder / RECIPE.file_name, RECIPE)
     return folder
-
-
-def score(*arguments: Any, **environment: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*SLIPWAY, "score", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        env=os.environ | {name: str(value) for name, value in environment.items()},
-    )
 
 
 def sound_rides(path: Path) -> list[tuple[int, dict[str, str]]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +21,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from tests.artifacts import save_table_model
-from tests.service_process import SLIPWAY
+from tests.score_process import score
 
 from slipway.clients.objects import s3_client
 
@@ -80,17 +78,6 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame = frame.set_column(3, "load", pa.array(load))
     pq.write_table(frame, folder / "meters_2026-W48.parquet")
     return folder
-
-
-def score(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*SLIPWAY, "score", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        env=os.environ | KEYS | environment,
-    )
 
 
 def test_a_period_of_a_table_becomes_one_file_with_its_summary(

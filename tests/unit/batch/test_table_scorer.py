@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from slipway.batch.shards import Table
+from slipway.batch.table_model import TableModel
 from slipway.batch.table_scorer import TableScorer
 from slipway.batch.tables import BATCH_ROWS
 from slipway.errors import InvalidConfig, ModelFailed, ModelOutputInvalid
@@ -24,10 +25,19 @@ CASE = Tabular([InputField("x", "double")])
 SOME = np.arange(5.0)
 
 
-def scorer_of(predict: Callable[[Any], Any], *, keep: tuple[str, ...] = ()) -> TableScorer:
-    scorer = Scorer(CASE, predict, numeric=False)
+def scorer_of(
+    predict: Callable[[Any], Any],
+    *,
+    keep: tuple[str, ...] = (),
+    candidate: TableModel | None = None,
+) -> TableScorer:
     names: dict[str, Any] = {"renamed": {}, "keep": keep, "metadata": {"a": "b"}}
-    return TableScorer(Table("t", "p"), scorer, "v", uuids=False, **names)
+    model = model_of(predict)
+    return TableScorer(Table("t", "p"), model, uuids=False, candidate=candidate, **names)
+
+
+def model_of(predict: Callable[[Any], Any], case: Tabular = CASE, called: str = "") -> TableModel:
+    return TableModel(Scorer(case, predict, numeric=False), "v", called)
 
 
 def score(folder: Path, scorer: TableScorer, values: Any) -> pa.Table:
@@ -98,5 +108,40 @@ def test_columns_of_its_own_cannot_be_kept_and_rides_are_no_table() -> None:
     with pytest.raises(InvalidConfig, match="a column prediction of its own"):
         scorer_of(len, keep=("prediction",))
     with pytest.raises(InvalidConfig, match="none of tables"):
-        TableScorer(Table("t", "p"), Scorer(Rides(), len), "v",
-                    renamed={}, keep=(), uuids=False, metadata={})  # fmt: skip
+        TableModel(Scorer(Rides(), len), "v")
+
+
+@pytest.mark.parametrize(
+    ("answer", "mean", "apart"),
+    [
+        (lambda x: 3 * x, 6.0, 4.0),
+        (lambda x: np.where(x > 2, "high", "low"), None, None),
+    ],
+)
+def test_row_13_a_candidate_answers_the_same_rows_beside(
+    answer: Callable[[Any], Any], mean: float | None, apart: float | None, tmp_path: Path
+) -> None:
+    candidate = model_of(lambda frame: answer(frame["x"].to_numpy()))
+    scorer = scorer_of(lambda frame: frame["x"], candidate=candidate)
+    found = score(tmp_path, scorer, SOME)
+    names = ["row_id", "prediction", "model_version", "candidate_prediction", "candidate_version"]
+    assert found.column_names == names
+    assert found["prediction"].to_pylist() == SOME.tolist()
+    assert found["candidate_prediction"].to_pylist() == answer(SOME).tolist()
+    assert scorer.summary["candidate_mean_predicted"] == mean
+    assert scorer.summary["candidate_mean_absolute_difference"] == apart
+
+
+def test_a_candidate_that_fails_or_does_not_fit_is_named(tmp_path: Path) -> None:
+    def broken(frame: Any) -> Any:
+        if len(frame) > 0:
+            raise ZeroDivisionError
+
+    candidate = model_of(broken, called="the candidate")
+    with pytest.raises(ModelFailed, match=r"^the candidate: .* at 5 rows, the first is t-p-0000"):
+        score(tmp_path, scorer_of(lambda frame: frame["x"], candidate=candidate), SOME)
+    with pytest.raises(InvalidConfig, match="a column candidate_version of its own"):
+        scorer_of(len, keep=("candidate_version",), candidate=candidate)
+    other = model_of(len, Tabular([InputField("x", "long")]))
+    with pytest.raises(InvalidConfig, match="takes other inputs"):
+        scorer_of(len, candidate=other)
