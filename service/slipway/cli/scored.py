@@ -52,46 +52,40 @@ def show_check(found: dict[str, Any]) -> None:
     _show_lines([*_counts(found, "usable")])
 
 
-def _show_lines(lines: Iterable[tuple[str, str]]) -> None:
-    """Names and values, in two columns."""
+def _show_lines(lines: Iterable[tuple[str, ...]]) -> None:
+    """Names and one or two values, in columns."""
     told = list(lines)
-    width = max(len(name) for name, _ in told)
-    for name, value in told:
-        typer.echo(f"{name:{width}}  {value}")
+    widths = [max(len(line[place]) for line in told if place < len(line)) for place in (0, 1)]
+    for name, value, *beside in told:
+        line = f"{name:{widths[0]}}  {value:{widths[1]}}  {''.join(beside)}"
+        typer.echo(line.rstrip())
 
 
-def _counts(summary: dict[str, Any], kept: str) -> Iterator[tuple[str, str]]:
+def _counts(summary: dict[str, Any], kept: str) -> Iterator[tuple[str, ...]]:
     yield "rides" if "taxi_type" in summary else "rows", f"{summary['rows']:,}"
     yield kept, f"{summary[kept]:,}"
     for reason, count in summary["dropped"].items():
         yield f"  left out: {reason.replace('_', ' ')}", f"{count:,}"
 
 
-def _lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _lines(summary: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """What the candidate's figure is stands beside the model's."""
     unit = {"duration": " minutes", "tip": " dollars"}.get(summary["answer"], "")
     yield from _counts(summary, "scored")
-    yield from _figures(summary, "", unit)
     if "mean_actual" in summary:
         yield "mean actual", f"{summary['mean_actual']:.2f}{unit}"
-    yield "model", summary["model_version"]
-    if "candidate_version" in summary:
-        yield from _figures(summary, "candidate_", unit)
-        apart = summary["candidate_mean_absolute_difference"]
-        if apart is not None:
-            yield "mean distance from the model", f"{apart:.2f}{unit}"
-        yield "candidate", summary["candidate_version"]
-
-
-def _figures(summary: dict[str, Any], prefix: str, unit: str) -> Iterator[tuple[str, str]]:
-    """Of the model, or of the candidate: what it predicts, and how far off that is."""
-    told = {
-        name.removeprefix(prefix): found
-        for name, found in summary.items()
-        if name.startswith(prefix)
-    }
-    if told["mean_predicted"] is not None:
-        yield "mean predicted", f"{told['mean_predicted']:.2f}{unit}"
-        yield "  standard deviation", f"{told['std_predicted']:.2f}{unit}"
-    if "mean_absolute_error" in told:
-        yield "mean absolute error", f"{told['mean_absolute_error']:.2f}{unit}"
-        yield f"off by more than 10{unit}", f"{told['share_beyond_10']:.1%}"
+    columns = ["", "candidate_"] if "candidate_version" in summary else [""]
+    versions = [summary[f"{prefix or 'model_'}version"] for prefix in columns]
+    yield ("model and candidate" if len(columns) > 1 else "model", *versions)
+    for name, figure, shown in (
+        ("mean predicted", "mean_predicted", "{:.2f}" + unit),
+        ("  standard deviation", "std_predicted", "{:.2f}" + unit),
+        ("mean absolute error", "mean_absolute_error", "{:.2f}" + unit),
+        (f"off by more than 10{unit}", "share_beyond_10", "{:.1%}"),
+    ):
+        values = [summary.get(prefix + figure) for prefix in columns]
+        if any(value is not None for value in values):
+            yield (name, *("-" if value is None else shown.format(value) for value in values))
+    apart = summary.get("candidate_mean_absolute_difference")
+    if apart is not None:
+        yield "mean distance of the two", f"{apart:.2f}{unit}"

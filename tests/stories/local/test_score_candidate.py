@@ -75,7 +75,7 @@ def test_row_13_a_candidate_is_written_beside_and_compared(
 
     again = score(*MARCH, ride_model, *places[:4], "--candidate", candidate)
     assert "was there already" in again.stdout
-    assert "mean distance from the model" in again.stdout
+    assert "mean distance of the two" in again.stdout
     forced = score(*MARCH, ride_model, *places[:4], "--candidate", candidate, "--force")
     assert forced.returncode == 0, forced.stderr
     assert files(tmp_path) == after
