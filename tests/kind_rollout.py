@@ -48,6 +48,7 @@ def log_versions(kind: KindServer) -> Mapping[str, str]:
         "2 % higher": lambda model: scale(model, 1.02),
         "1 % lower": lambda model: scale(model, 0.99),
         "x 1.3": lambda model: scale(model, 1.3),
+        "x 0.7": lambda model: scale(model, 0.7),
         "damaged": lambda _model: None,
         "fails a fifth": lambda model: forget(pipeline, model),
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from tests.cluster_worlds import FULLNAME
 from tests.kind_installation import Installation
-from tests.kind_rollout import answered, state, tracking, wait
+from tests.kind_rollout import NAME, answered, state, tracking, wait
 from tests.kind_server import KindServer
 from tests.load_test import load_test
 from tests.waiting import until
@@ -18,6 +20,9 @@ pytestmark = [pytest.mark.platform, pytest.mark.kind, pytest.mark.timeout(400)]
 
 # More than enough for the policy `test`, and no more than two cores can do beside a cluster.
 LOAD = ("--rate", "60", "--seconds", "600")
+# Seconds between two looks at an alias.
+POLL = 3
+ALIAS = "followed"
 GATED = {"rollout": {"preset": "test"}, "slots": {"replicas": 1}}
 
 
@@ -45,8 +50,6 @@ def test_D13_R20_a_biased_version_is_stopped_in_shadow_and_the_registry_says_why
     assert stopped.message.startswith("mean: ")
     assert set(answered(verdict)) == {sound}
     with tracking(kind) as address:
-        from mlflow import MlflowClient
-
         client = MlflowClient(address, address)
 
         def tags() -> Mapping[str, str] | None:
@@ -99,3 +102,40 @@ def test_D14_row_1_a_version_that_fails_one_in_five_is_off_and_no_client_sees_it
     assert 0 < counts[failing] < counts[sound]
     assert verdict.report
     assert sum(row["fallbacks"] for row in verdict.report["answered_by"]) > 0
+
+
+def test_row_4_B17_an_alias_that_moves_starts_a_rollout_and_a_refused_version_waits_for_it_to_move(
+    kind: KindServer, gated: Installation, versions: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Row 4: within one poll; the server says which version was refused, and which promoted."""
+    sound, biased, better = versions["sound"], versions["x 0.7"], versions["2 % higher"]
+    gated.upgrade("--set=rollout.shadow.enabled=true", f"--set=controller.aliasSeconds={POLL}")
+    gated.serves(sound)
+    with tracking(kind) as address, load_test(gated.url, tmp_path, *LOAD) as load:
+        client = MlflowClient(address, address)
+
+        def version(run_id: str) -> Any:
+            [found] = client.search_model_versions(f"run_id = '{run_id}'")
+            return found
+
+        def move(run_id: str) -> None:
+            client.set_registered_model_alias(NAME, ALIAS, version(run_id).version)
+
+        move(sound)
+        gated.slipway("set-model", f"models:/{NAME}@{ALIAS}")
+        wait(gated, "AlreadyServing", sound)
+
+        move(biased)
+        wait(gated, "Started", biased, POLL + 2)
+        wait(gated, "GateFailed", biased)
+        load.go_on(2 * POLL)
+        assert [e.reason for e in state(gated).history if e.run_id == biased].count("Started") == 1
+
+        move(better)
+        wait(gated, "Promoted", better)
+        verdict = load.interrupt()
+        until(lambda: "slipway.outcome" in version(better).tags, 30, "the version to be tagged")
+        assert version(biased).tags["slipway.outcome"] == "refused"
+        assert version(better).tags["slipway.outcome"] == "promoted"
+        client.delete_registered_model_alias(NAME, ALIAS)
+    assert set(answered(verdict)) == {sound, better}
