@@ -217,7 +217,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         problem = http_problem(status, "the request is not HTTP as it is understood here")
         body = problem.body("")
         head = (
-            f"HTTP/1.1 {status} {problem.title}\r\nConnection: close\r\n"
+            f"{answer_head('1.1', f'{status} {problem.title}', keep=False)}"
             f"Content-Type: {PROBLEM_JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         try:
