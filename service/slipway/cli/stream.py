@@ -98,7 +98,8 @@ def lag(
     source = KinesisStream(aws_client("kinesis", settings.kinesis_endpoint), settings.stream_name)
     dynamo = aws_client("dynamodb", settings.dynamodb_endpoint or settings.kinesis_endpoint)
     group = group_of(settings.application, settings.stream_name, source.made())
-    leases, _ = DynamoCheckpoints(dynamo, settings.checkpoint_table, group).rows()
+    table = DynamoCheckpoints(dynamo, settings.checkpoint_table, group, makes_table=False)
+    leases, _ = table.rows()
     if not leases:
         told = f"no consumer {settings.application} has begun with {source.name}"
         typer.echo(told, err=True)

@@ -80,12 +80,16 @@ def group_of(application: str, stream: str, made: str) -> str:
 
 
 class DynamoCheckpoints:
-    """Checkpoints in DynamoDB; `group` as group_of makes it."""
+    """Checkpoints in DynamoDB; `group` as group_of makes it.
 
-    def __init__(self, client: Any, table: str, group: str) -> None:
+    Who only looks does not make the table.
+    """
+
+    def __init__(self, client: Any, table: str, group: str, *, makes_table: bool = True) -> None:
         self._client = client
         self._table = table
         self._group = group
+        self._makes_table = makes_table
         self._what = f"the checkpoint table {table}"
 
     def rows(self) -> tuple[list[Lease], list[Worker]]:
@@ -93,7 +97,8 @@ class DynamoCheckpoints:
         try:
             items = list(self._query())
         except InputDataMissing:
-            self._create()
+            if self._makes_table:
+                self._create()
             items = []
         leases = [_lease(item) for item in items if item["item"]["S"].startswith(_SHARD)]
         workers = [

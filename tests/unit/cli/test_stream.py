@@ -57,6 +57,7 @@ def test_what_is_sent_is_read_and_the_lag_tells_who_is_how_far(
     keys = {each["PartitionKey"] for each in kinesis.records("ride_events")}
     assert keys == {str(number) for number in range(20)}
     told = slipway(kinesis, "stream", "lag", "mine", "-o", "json")
+    assert kinesis.client("dynamodb").list_tables()["TableNames"] == []
     assert "no consumer mine has begun with ride_events" in told.stderr
     before = json.loads(told.stdout)
     assert {each["state"] for each in before} == {"not begun"}
