@@ -26,7 +26,7 @@ from slipway.metrics import StreamMetrics
 from slipway.models.obtain import obtain
 from slipway.settings import ConsumeSettings, read_settings
 from slipway.status_server import Answer, Answers, StatusServer, document
-from slipway.stream.consumer import HUNG, Consumer, Places, Rules
+from slipway.stream.consumer import HUNG, Consumer, Held, Places, Rules
 from slipway.stream.following import Following, candidate_of, processor_of
 from slipway.stream.patience import Patience, Stopped
 from slipway.stream.processor import Processor
@@ -93,26 +93,42 @@ def consume(
     run(settings, cluster, stop)
 
 
+class _Waiting:
+    """In the consumer's place until its stream is there: it lives, and says what is missing."""
+
+    def __init__(self, stream: str) -> None:
+        self.me = ""
+        self.held: dict[str, Held] = {}
+        self.trouble = f"the stream {stream} does not answer, or is not there yet"
+        self.alive()
+
+    def alive(self) -> None:
+        """Note that somebody still asks for it."""
+        self.seen = time.monotonic()
+
+
 def run(settings: ConsumeSettings, cluster: Cluster | None, stop: threading.Event) -> None:
     """Consume until `stop` is set; without a cluster with the model that the settings name."""
     metrics = StreamMetrics(settings.application)
-    consumer_at: list[Consumer] = []
-    patience = Patience(
-        stop, lambda: consumer_at[0].alive() if consumer_at else None, metrics.again
-    )
+    at: list[Consumer | _Waiting] = [_Waiting(settings.stream_name)]
+
+    def alive() -> None:
+        at[-1].alive()
+
+    patience = Patience(stop, alive, metrics.again)
     scoring, following = _scoring(settings, cluster)
     server = None
     try:
-        consumer = _consumer(settings, scoring, metrics, patience)
-        consumer_at.append(consumer)
         if settings.consume_port >= 0:
             server = StatusServer(
                 settings.consume_host,
                 settings.consume_port,
-                answers(consumer, scoring, following, metrics, settings),
+                answers(lambda: at[-1], scoring, following, metrics, settings),
                 "SLIPWAY_CONSUME_PORT",
             )
             server.start()
+        consumer = _consumer(settings, scoring, metrics, patience)
+        at.append(consumer)
         log.info(
             "consuming",
             application=settings.application,
@@ -131,7 +147,7 @@ def run(settings: ConsumeSettings, cluster: Cluster | None, stop: threading.Even
 
 
 def answers(
-    consumer: Consumer,
+    consumer: Callable[[], Consumer | _Waiting],
     scoring: Callable[[], Scoring | None],
     following: Following | None,
     metrics: StreamMetrics,
@@ -144,19 +160,19 @@ def answers(
 
     def why() -> str:
         if scoring():
-            return consumer.trouble
+            return consumer().trouble
         return "no model is promoted yet" if idle() else "the promoted model is not loaded yet"
 
     def status(_query: str) -> Answer:
-        now = scoring()
+        now, reader = scoring(), consumer()
         return document(
             200,
             {
                 "application": settings.application,
-                "consumer": consumer.me,
+                "consumer": reader.me,
                 "shards": {
                     name: {"sequence": held.lease.sequence, "behind": held.behind}
-                    for name, held in sorted(dict(consumer.held).items())
+                    for name, held in sorted(dict(reader.held).items())
                 },
                 "model_version": now.stable.release.version if now else None,
                 "candidate": now.trial.release.version if now and now.trial else None,
@@ -171,7 +187,7 @@ def answers(
         return document(503 if told else 200, {"ready": not told, "why": told})
 
     def lives(_query: str) -> Answer:
-        hung = time.monotonic() - consumer.seen > HUNG
+        hung = time.monotonic() - consumer().seen > HUNG
         return document(503 if hung else 200, {"alive": not hung})
 
     return {

@@ -147,6 +147,31 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+def test_a_consumer_waits_for_a_stream_that_is_not_there_yet_and_says_so(
+    kinesis: StandIn, ride_model: Path
+) -> None:
+    """Alive, so that nothing restarts it, and not ready."""
+    with consumers(kinesis) as running:
+        consumer = running.start(
+            "early",
+            MODEL_LOCATION=str(ride_model),
+            SLIPWAY_STREAM_NAME="later",
+            PREDICTIONS_STREAM_NAME="ride_predictions",
+            SLIPWAY_DEAD_LETTERS="",
+        )
+        until(lambda: consumer.answer("/readyz")[0] == 503, 40, consumer.told())
+        assert (
+            b"the stream later does not answer, or is not there yet"
+            in consumer.answer("/readyz")[1]
+        )
+        assert consumer.answer("/livez")[0] == 200
+        assert consumer.status()["trouble"].startswith("the stream later")
+        kinesis.make("later")
+        consumer.wait_ready()
+        kinesis.send("later", [ride_record(1)])
+        until(lambda: len(kinesis.records("ride_predictions")) == 1, 40, consumer.told())
+
+
 def test_R27_the_function_answers_at_the_emulators_address(
     kinesis: StandIn, ride_model: Path
 ) -> None:
