@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -24,7 +24,8 @@ from slipway.batch.indexed_job import Backfill, job_of
 from slipway.batch.plan import Ended, as_document, exit_code, months
 from slipway.batch.processes import Processes
 from slipway.batch.shards import Shard
-from slipway.cli.cluster_options import Context, Kubeconfig, Name, Namespace
+from slipway.cli.cluster_options import cluster_options
+from slipway.cli.commands import AtLeast, OneOf, WholeNumber
 from slipway.cli.fetch import reference_of
 from slipway.cli.score import TaxiType
 from slipway.cluster.kube_api import KubeApi, Place, connect
@@ -42,31 +43,41 @@ class Output(StrEnum):
     JSON = "json"
 
 
+@click.command()
+@click.argument("in_months", metavar="FROM..TO", help="Months, as 2021-03..2022-04.")
+@click.argument(
+    "model",
+    required=False,
+    help="Model reference; without it what is promoted, or (--local) named.",
+)
+@click.option("--taxi-type", type=OneOf(TaxiType), help="The CronJob's by itself.")
+@click.option("--parallel", type=WholeNumber(1, 1000), default=2, help="Months at a time.")
+@click.option("--local", is_flag=True, help="In processes on this machine.")
+@click.option("--force", is_flag=True, help="Score again what is there.")
+@click.option("--input", help="As that of `slipway score`.")
+@click.option("--output", help="As that of `slipway score`.")
+@click.option("--detach", is_flag=True, help="Make the Job, print its name, do not wait.")
+@click.option("--timeout", type=AtLeast(0), default=math.inf, help="Seconds to wait for the Job.")
+@cluster_options
+@click.option(
+    "-o", "form", type=OneOf(Output), default=Output.TABLE.value, help="The outcome on stdout."
+)
 def backfill(
-    in_months: Annotated[
-        str, typer.Argument(metavar="FROM..TO", help="Months, as 2021-03..2022-04.")
-    ],
-    model: Annotated[
-        str | None,
-        typer.Argument(help="Model reference; without it what is promoted, or (--local) named."),
-    ] = None,
-    taxi_type: Annotated[TaxiType | None, typer.Option(help="The CronJob's by itself.")] = None,
-    parallel: Annotated[int, typer.Option(help="Months at a time.", min=1, max=1000)] = 2,
-    local: Annotated[bool, typer.Option("--local", help="In processes on this machine.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Score again what is there.")] = False,
-    input: Annotated[  # noqa: A002 - the option's name
-        str | None, typer.Option(help="As that of `slipway score`.")
-    ] = None,
-    output: Annotated[str | None, typer.Option(help="As that of `slipway score`.")] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Make the Job, print its name, do not wait.")
-    ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the Job.", min=0)] = math.inf,
-    namespace: Namespace = None,
-    name: Name = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    form: Annotated[Output, typer.Option("-o", help="The outcome on stdout.")] = Output.TABLE,
+    in_months: str,
+    model: str | None,
+    taxi_type: TaxiType | None,
+    parallel: int,
+    local: bool,
+    force: bool,
+    input: str | None,  # noqa: A002 - the option's name
+    output: str | None,
+    detach: bool,
+    timeout: float,
+    namespace: str | None,
+    name: str | None,
+    context: str | None,
+    kubeconfig: str | None,
+    form: Output,
 ) -> None:
     """Score a range of months, each as `slipway score` does, all of them by one release.
 
@@ -103,13 +114,13 @@ def backfill(
             force,
         )
         made = api.create("jobs", job_of(cronjob, wanted))["metadata"]["name"]
-        typer.echo(f"made the Job {made}: {len(shards)} months by {release.version}", err=True)
+        click.echo(f"made the Job {made}: {len(shards)} months by {release.version}", err=True)
         if detach:
-            typer.echo(made)
+            click.echo(made)
             return
         ended = _follow(Follower(api, made, shards), timeout)
     _tell(ended, release, form)
-    raise typer.Exit(exit_code(ended))
+    sys.exit(exit_code(ended))
 
 
 def _locally(
@@ -191,7 +202,7 @@ class _Bar:
         self._bar.update(self._task, completed=self._done)
         said = f"{self._done}/{self._total} {line}"
         if self._bar.disable:
-            typer.echo(said, err=True)
+            click.echo(said, err=True)
         else:
             self._bar.console.print(said, highlight=False)
 
@@ -236,10 +247,10 @@ def _outcome(ended: Ended) -> str:
 def _tell(ended: Sequence[Ended], release: Release, form: Output) -> None:
     if form is Output.JSON:
         identity = {"model_version": release.version, "model_digest": release.digest}
-        typer.echo(json.dumps(as_document(ended, identity), indent=2))
+        click.echo(json.dumps(as_document(ended, identity), indent=2))
         return
     there = sum(each.code == 0 for each in ended)
-    typer.echo(f"{there} of {len(ended)} months are there, by {release.version}")
+    click.echo(f"{there} of {len(ended)} months are there, by {release.version}")
     for each in ended:
         if each.code:
-            typer.echo(f"{each.shard}: {_outcome(each)}")
+            click.echo(f"{each.shard}: {_outcome(each)}")

@@ -10,14 +10,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import Annotated
+from pathlib import Path
 
+import click
 import structlog
-import typer
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from slipway import logs
-from slipway.cli.cluster_options import Context, Kubeconfig, Local, Name, Namespace, cluster_of
+from slipway.cli.cluster_options import cluster_of, installation_options
 from slipway.clients.checkpoints import DynamoCheckpoints, group_of
 from slipway.clients.kinesis import KinesisStream, aws_client
 from slipway.cluster.protocol import Cluster
@@ -36,30 +36,30 @@ from slipway.stream.sink import Letters, letters_to
 log = structlog.get_logger(__name__)
 
 
+@click.command()
+@click.argument(
+    "model",
+    required=False,
+    help="Model reference; without one the consumer follows what is promoted.",
+)
+@click.option("--application", help="The consumer's name; its checkpoints go by it.")
+@click.option("--from", "source", help="The stream of rides.")
+@click.option("--to", "output", help="The stream of events.")
+@click.option("--dead-letters", help="A stream or s3://bucket/prefix for bad records.")
+@click.option("--port", type=int, help="The port of /metrics and the probes [9695]; -1 for none.")
+@installation_options
 def consume(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            help="Model reference; without one the consumer follows what is promoted.",
-            metavar="MODEL",
-        ),
-    ] = None,
-    application: Annotated[
-        str | None, typer.Option(help="The consumer's name; its checkpoints go by it.")
-    ] = None,
-    source: Annotated[str | None, typer.Option("--from", help="The stream of rides.")] = None,
-    output: Annotated[str | None, typer.Option("--to", help="The stream of events.")] = None,
-    dead_letters: Annotated[
-        str | None, typer.Option(help="A stream or s3://bucket/prefix for bad records.")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="The port of /metrics and the probes [9695]; -1 for none.")
-    ] = None,
-    namespace: Namespace = None,
-    name: Name = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    local: Local = None,
+    model: str | None,
+    application: str | None,
+    source: str | None,
+    output: str | None,
+    dead_letters: str | None,
+    port: int | None,
+    namespace: str | None,
+    name: str | None,
+    context: str | None,
+    kubeconfig: str | None,
+    local: Path | None,
 ) -> None:
     """Consume a stream of rides: score each one, put an event for it, remember how far it is.
 

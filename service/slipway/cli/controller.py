@@ -8,13 +8,13 @@ import socket
 import threading
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
 
+import click
 import structlog
-import typer
 
 from slipway import logs
-from slipway.cli.cluster_options import Context, Kubeconfig, Local, Name, Namespace, cluster_of
+from slipway.cli.cluster_options import cluster_of, installation_options
 from slipway.clients.registry import Registry
 from slipway.clients.scrape import Scraper
 from slipway.cluster.leader import LedCluster
@@ -35,15 +35,16 @@ from slipway.status_server import StatusServer
 log = structlog.get_logger(__name__)
 
 
+@click.command()
+@installation_options
+@click.option("--port", type=int, help="The port of /status and /metrics [9699].")
 def controller(
-    namespace: Namespace = None,
-    name: Name = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    local: Local = None,
-    port: Annotated[
-        int | None, typer.Option(help="The port of /status and /metrics [9699].")
-    ] = None,
+    namespace: str | None,
+    name: str | None,
+    context: str | None,
+    kubeconfig: str | None,
+    local: Path | None,
+    port: int | None,
 ) -> None:
     """Follow the desired model: resolve it, fill a slot, move traffic, say why.
 

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Unpack
 
-import typer
+import click
 
-from slipway.cli.cluster_options import (
-    Context,
-    Kubeconfig,
-    Local,
-    Name,
-    Namespace,
-    find_installation,
-)
+from slipway.cli.cluster_options import Where, find_installation, installation_options
 from slipway.cli.history import figures
 from slipway.cli.status import look
 from slipway.cli.watch import measured
@@ -35,19 +29,15 @@ PHASES = {
 }
 
 
-def explain(
-    namespace: Namespace = None,
-    name: Name = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    local: Local = None,
-) -> None:
+@click.command()
+@installation_options
+def explain(**where: Unpack[Where]) -> None:
     """Say in whole sentences why the rollout is where it is, and what can be done."""
     configure_cli()
-    cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
+    cluster, _ = find_installation(**where)
     back = way_back(read_snapshot(cluster, datetime.now(UTC)))
     for line in explained(look(cluster), back):
-        typer.echo(line)
+        click.echo(line)
 
 
 def explained(found: Status, back: WayBack | None) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from slipway.errors import InvalidConfig
 from slipway.logs import configure_cli
@@ -13,20 +13,15 @@ from slipway.models import obtain
 from slipway.settings import ModelSettings, read_settings
 
 
+@click.command()
+@click.argument(
+    "model", required=False, help="Model reference; without it MODEL_RUN_ID or MODEL_URI."
+)
+@click.option("--cache-dir", type=Path, help="Where artefacts are kept.")
+@click.option("--release-file", type=Path, help="Go by this release lock in place of a reference.")
+@click.option("--if-any", is_flag=True, help="Without a reference do nothing and exit 0.")
 def fetch(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            help="Model reference; without it MODEL_RUN_ID or MODEL_URI.", metavar="MODEL"
-        ),
-    ] = None,
-    cache_dir: Annotated[Path | None, typer.Option(help="Where artefacts are kept.")] = None,
-    release_file: Annotated[
-        Path | None, typer.Option(help="Go by this release lock in place of a reference.")
-    ] = None,
-    if_any: Annotated[
-        bool, typer.Option("--if-any", help="Without a reference do nothing and exit 0.")
-    ] = False,
+    model: str | None, cache_dir: Path | None, release_file: Path | None, if_any: bool
 ) -> None:
     """Resolve a model reference, fetch the artefact, check it; never load it.
 
@@ -43,7 +38,7 @@ def fetch(
             return
         raise InvalidConfig("no model is named: give a reference, MODEL_RUN_ID or MODEL_URI")
     obtain.fetch(settings, release)
-    typer.echo(release.to_json(), nl=False)
+    click.echo(release.to_json(), nl=False)
 
 
 def reference_of(model: str | None, release_file: Path | None = None) -> dict[str, Any]:

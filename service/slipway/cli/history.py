@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Unpack
 
+import click
 import msgspec
-import typer
 import yaml
 
-from slipway.cli.cluster_options import (
-    Context,
-    Kubeconfig,
-    Local,
-    Name,
-    Namespace,
-    find_installation,
-)
+from slipway.cli.cluster_options import Where, find_installation, installation_options
+from slipway.cli.commands import OneOf
 from slipway.cli.status import Output
 from slipway.logs import configure_cli
 from slipway.rollout.remote import read_snapshot
@@ -25,25 +19,24 @@ from slipway.rollout.state import Entry, State
 from slipway.rollout.verdict import Verdict
 
 
-def history(
-    namespace: Namespace = None,
-    name: Name = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    local: Local = None,
-    output: Annotated[
-        Output,
-        typer.Option("--output", "-o", help="text, wide (with the gates' figures), json or yaml."),
-    ] = Output.TEXT,
-) -> None:
+@click.command()
+@installation_options
+@click.option(
+    "--output",
+    "-o",
+    type=OneOf(Output),
+    default=Output.TEXT.value,
+    help="text, wide (with the gates' figures), json or yaml.",
+)
+def history(output: Output, **where: Unpack[Where]) -> None:
     """Show every decision, by machine or person, the oldest first.
 
     The state keeps the last hundred, or fewer where they are long.
     """
     configure_cli()
-    cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
+    cluster, _ = find_installation(**where)
     stored = read_snapshot(cluster, datetime.now(UTC)).stored
-    typer.echo(written(stored.history if isinstance(stored, State) else (), output), nl=False)
+    click.echo(written(stored.history if isinstance(stored, State) else (), output), nl=False)
 
 
 def written(entries: tuple[Entry, ...], output: Output) -> str:

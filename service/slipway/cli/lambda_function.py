@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import Annotated
 
+import click
 import structlog
-import typer
 
 from slipway import logs
 from slipway.errors import SlipwayError
@@ -19,10 +18,10 @@ from slipway.stream.lambda_runtime import INVOCATIONS, LocalFront, Runtime
 log = structlog.get_logger(__name__)
 
 
-def lambda_function(
-    host: Annotated[str | None, typer.Option(help="The address to listen on [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on [8080].")] = None,
-) -> None:
+@click.command("lambda")
+@click.option("--host", help="The address to listen on [127.0.0.1].")
+@click.option("--port", type=int, help="The port to listen on [8080].")
+def lambda_function(host: str | None, port: int | None) -> None:
     """Run the stream's handler: Lambda's container image has this as its command.
 
     Lambda itself is found by the variable AWS_LAMBDA_RUNTIME_API. Without it a local server takes

@@ -10,12 +10,12 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
+import click
 import structlog
-import typer
 
 from slipway import logs
+from slipway.cli.commands import Group, WholeNumber
 from slipway.cli.local_documents import write_wishes
 from slipway.cli.status import look, progress
 from slipway.cluster.local import LocalCluster, install
@@ -35,31 +35,29 @@ TURN = 0.1
 TELL_EVERY = 1.0
 
 log = structlog.get_logger(__name__)
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    help="Run a whole installation, rollouts included, as processes on this machine.",
+folder_argument = click.argument(
+    "folder", type=Path, metavar="DIR", help="The installation's folder."
 )
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The installation's folder.")]
 
 
-@app.command()
+@click.group(cls=Group)
+def local() -> None:
+    """Run a whole installation, rollouts included, as processes on this machine."""
+
+
+@local.command()
+@folder_argument
+@click.option("--model", metavar="REF", help="The model that is wanted.")
+@click.option("--policy", metavar="NAME|FILE", help="A preset's name, or a policy.yaml [fast].")
+@click.option(
+    "--replicas",
+    type=WholeNumber(1),
+    default=1,
+    help="Processes of the first version, with a preset's name.",
+)
+@click.option("--port", type=int, help=f"The API's port [the last one, else {DEFAULT_PORT}].")
 def up(
-    folder: Folder,
-    model: Annotated[
-        str | None, typer.Option(metavar="REF", help="The model that is wanted.")
-    ] = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FILE", help="A preset's name, or a policy.yaml [fast]."),
-    ] = None,
-    replicas: Annotated[
-        int, typer.Option(help="Processes of the first version, with a preset's name.", min=1)
-    ] = 1,
-    port: Annotated[
-        int | None, typer.Option(help=f"The API's port [the last one, else {DEFAULT_PORT}].")
-    ] = None,
+    folder: Path, model: str | None, policy: str | None, replicas: int, port: int | None
 ) -> None:
     """Start controller, router and slots on 127.0.0.1, and look after them until Ctrl-C.
 
@@ -82,16 +80,17 @@ def up(
         launcher = Launcher(files, chosen, _router_dir(record), os.environ)
         supervisor = Supervisor(files, launcher)
         supervisor.take_over(record)
-        typer.echo(f"http://127.0.0.1:{chosen} is the API; Ctrl-C ends it all", err=True)
-        typer.echo(f"slipway status --local {folder} shows how it is", err=True)
+        click.echo(f"http://127.0.0.1:{chosen} is the API; Ctrl-C ends it all", err=True)
+        click.echo(f"slipway status --local {folder} shows how it is", err=True)
         _look_after(supervisor, cluster, stop)
-        typer.echo("ending all processes; the folder stays as it is", err=True)
+        click.echo("ending all processes; the folder stays as it is", err=True)
         supervisor.end(lambda: _end_nginx(launcher.router_dir))
         shutil.rmtree(launcher.router_dir, ignore_errors=True)
 
 
-@app.command()
-def down(folder: Folder) -> None:
+@local.command()
+@folder_argument
+def down(folder: Path) -> None:
     """End everything that an `up` in this folder has started, however that one ended."""
     logs.configure("warning")
     files = _existing(folder)
@@ -100,7 +99,7 @@ def down(folder: Folder) -> None:
     if supervisor and identity_of(supervisor.pid) == supervisor:
         Process(supervisor).terminate()
         _wait_for_end(Process(supervisor))
-        typer.echo("ended", err=True)
+        click.echo("ended", err=True)
         return
     with alone_in(files):
         left = [kept.pod.name for kept in record.pods if alive(kept)]
@@ -109,24 +108,25 @@ def down(folder: Folder) -> None:
         remains.take_over(record)
         remains.end(lambda: _end_nginx(launcher.router_dir))
         shutil.rmtree(launcher.router_dir, ignore_errors=True)
-    typer.echo(f"ended {', '.join(left)}" if left else "nothing was running", err=True)
+    click.echo(f"ended {', '.join(left)}" if left else "nothing was running", err=True)
 
 
-@app.command("status")
-def processes(folder: Folder) -> None:
+@local.command("status")
+@folder_argument
+def processes(folder: Path) -> None:
     """Show the processes. `slipway status --local DIR` shows the rollout."""
     logs.configure("warning")
     files = _existing(folder)
     record = read_record(files)
     mine = record.supervisor
     runs = mine is not None and identity_of(mine.pid) == mine
-    typer.echo(f"{'supervisor':<24}{mine.pid if mine and runs else 'not running'}")
+    click.echo(f"{'supervisor':<24}{mine.pid if mine and runs else 'not running'}")
     for kept in record.pods:
         process = alive(kept)
         pod = _present(files, kept.part, kept.pod)
         state = "ready" if pod.ready and process else pod.why or "not ready"
         again = f", restarted {pod.restarts} times" if pod.restarts else ""
-        typer.echo(
+        click.echo(
             f"{pod.name:<24}{process.identity.pid if process else 'not running':<12} "
             f"{pod.address:<18}{pod.admin:<18}{state}{again}"
         )
@@ -145,7 +145,7 @@ def _look_after(supervisor: Supervisor, cluster: LocalCluster, stop: threading.E
         except (SlipwayError, OSError) as error:
             line = str(error)
         if line != told:
-            typer.echo(line, err=True)
+            click.echo(line, err=True)
         told = line
 
 

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import getpass
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Unpack
 
-import typer
+import click
 
 from slipway.cli.cluster_options import (
-    Context,
-    Kubeconfig,
-    Local,
-    Name,
-    Namespace,
-    Timeout,
-    Wait,
+    Where,
     find_installation,
+    installation_options,
+    waiting_options,
 )
 from slipway.cli.status import look, wait_and_tell
 from slipway.cluster.protocol import Installation
@@ -49,22 +44,19 @@ PROMISES = {
     "cold": "its processes have to be started: all traffic is back within 60 s",
 }
 
-Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for the history.")]
+reason_option = click.option(
+    "--reason", "-m", default="", show_default=False, help="Why, for the history."
+)
 
 
+@click.command()
+@click.option("--full", is_flag=True, help="To 100 % at once.")
+@click.option("--force", is_flag=True, help="Also where a gate does not know enough.")
+@reason_option
+@installation_options
+@waiting_options()
 def promote(
-    full: Annotated[bool, typer.Option("--full", help="To 100 % at once.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also where a gate does not know enough.")
-    ] = False,
-    reason: Reason = "",
-    namespace: Namespace = None,
-    name: Name = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    local: Local = None,
-    wait: Wait = False,
-    timeout: Timeout = 600.0,
+    full: bool, force: bool, reason: str, wait: bool, timeout: float, **where: Unpack[Where]
 ) -> None:
     """Go on one step with the candidate.
 
@@ -72,7 +64,7 @@ def promote(
     not in time, 5 if it is aborted.
     """
     configure_cli()
-    cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
+    cluster, _ = find_installation(**where)
     # What the gates let through was this step; for another one they have not been asked.
     state = _state(_seen(cluster))
     _ask(cluster, state, "promote", reason=reason, phase=state.phase, full=full, force=force)
@@ -80,68 +72,53 @@ def promote(
         wait_and_tell(cluster, timeout)
 
 
-def retry(
-    reason: Reason = "",
-    namespace: Namespace = None,
-    name: Name = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    local: Local = None,
-    wait: Wait = False,
-    timeout: Timeout = 600.0,
-) -> None:
+@click.command()
+@reason_option
+@installation_options
+@waiting_options()
+def retry(reason: str, wait: bool, timeout: float, **where: Unpack[Where]) -> None:
     """Try the wanted model again, also where it was refused. --wait as with `set-model`."""
     configure_cli()
-    cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
+    cluster, _ = find_installation(**where)
     _ask(cluster, _state(_seen(cluster)), "retry", reason=reason)
     if wait:
         wait_and_tell(cluster, timeout)
 
 
-def rollback(
-    reason: Reason = "",
-    namespace: Namespace = None,
-    name: Name = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    local: Local = None,
-    wait: Wait = False,
-    timeout: Timeout = 120.0,
-) -> None:
+@click.command()
+@reason_option
+@installation_options
+@waiting_options(120.0)
+def rollback(reason: str, wait: bool, timeout: float, **where: Unpack[Where]) -> None:
     """Give all traffic back to the version before, and refuse the one that is left.
 
     Says first how far that is. The refused one is tried again once it is wanted again (`set-model`)
     or by `retry`.
     """
     configure_cli()
-    cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
+    cluster, _ = find_installation(**where)
     seen = _seen(cluster)
     back = way_back(seen)
     if back:
-        typer.echo(
+        click.echo(
             f"back to {back.release.version} ({back.release.reference}); {PROMISES[back.heat]}",
             err=True,
         )
     _ask(cluster, _state(seen), "rollback", reason=reason)
     if wait and back:
         wait_for_release(Waiting(lambda: look(cluster), timeout, poll=POLL), back.release.digest)
-        typer.echo(f"{back.release.version} has all traffic", err=True)
+        click.echo(f"{back.release.version} has all traffic", err=True)
 
 
-def _plain(verb: Verb, told: str) -> Callable[..., None]:
-    def run(
-        reason: Reason = "",
-        namespace: Namespace = None,
-        name: Name = None,
-        context: Context = None,
-        kubeconfig: Kubeconfig = None,
-        local: Local = None,
-    ) -> None:
+def _plain(verb: Verb, told: str) -> click.Command:
+    @click.command(verb, help=told)
+    @reason_option
+    @installation_options
+    def run(reason: str, **where: Unpack[Where]) -> None:
         configure_cli()
-        cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
+        cluster, _ = find_installation(**where)
         _ask(cluster, _state(_seen(cluster)), verb, reason=reason)
 
-    run.__doc__ = told
     return run
 
 
@@ -173,7 +150,7 @@ def _ask(
     write_request(cluster, request)
     waiting = Waiting(lambda: look(cluster), ANSWER_SECONDS, poll=POLL)
     answered = wait_for_answer(waiting, request)
-    typer.echo(answered.message or f"{verb}: done", err=True)
+    click.echo(answered.message or f"{verb}: done", err=True)
 
 
 def _seen(cluster: Installation) -> Snapshot:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from slipway import logs
-from slipway.cli.cluster_options import Local, cluster_of
+from slipway.cli.cluster_options import cluster_of, local_option
 from slipway.router.agent import serve
 from slipway.settings import RouterSettings, read_settings
 
 
+@click.command()
+@click.option("--port", type=int, help="The API's port [9696].")
+@click.option("--admin-port", type=int, help="The port of /status, /metrics and the probes [9698].")
+@click.option("--host", help="The address to listen on [all].")
+@click.option("--dir", "folder", type=Path, help="Where nginx keeps its files and sockets.")
+@local_option
+@click.option("--log-level", help="debug, info, warning or error.")
 def router(
-    port: Annotated[int | None, typer.Option(help="The API's port [9696].")] = None,
-    admin_port: Annotated[
-        int | None, typer.Option(help="The port of /status, /metrics and the probes [9698].")
-    ] = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on [all].")] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--dir", help="Where nginx keeps its files and sockets.")
-    ] = None,
-    local: Local = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    port: int | None,
+    admin_port: int | None,
+    host: str | None,
+    folder: Path | None,
+    local: Path | None,
+    log_level: str | None,
 ) -> None:
     """Route requests to the slots by the routing table; needs nginx."""
     settings = read_settings(

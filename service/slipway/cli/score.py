@@ -13,15 +13,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
 
+import click
 import structlog
-import typer
 
 from slipway.batch.forms import HOMEWORK, OWN
 from slipway.batch.job import Job, Outcome, check, run
 from slipway.batch.plan import months
 from slipway.batch.shards import Part, Shard, Table, month_before
+from slipway.cli.commands import OneOf
 from slipway.cli.fetch import reference_of
 from slipway.cli.scored import progress, show, show_check
 from slipway.clients.tables import Store
@@ -64,76 +64,101 @@ class Output(StrEnum):
     JSON = "json"
 
 
+@click.command()
+@click.argument(
+    "taxi", type=OneOf(TaxiType), required=False, metavar="[TAXI_TYPE]", help="green or yellow"
+)
+@click.argument("in_year", type=int, required=False, metavar="[YEAR]")
+@click.argument("in_month", type=int, required=False, metavar="[MONTH]")
+@click.argument(
+    "in_model",
+    required=False,
+    metavar="[MODEL]",
+    help="Model reference; without it the environment's.",
+)
+@click.option("--taxi-type", type=OneOf(TaxiType), help="As the first argument.")
+@click.option("--year", type=int, help="As the second argument.")
+@click.option("--month", type=int, help="As the third argument.")
+@click.option("--model", help="As the fourth argument.")
+@click.option(
+    "--candidate", metavar="MODEL", help="A second model, to be written beside and compared."
+)
+@click.option("--table", help="Score a table of this name, not rides of a month.")
+@click.option(
+    "--period",
+    help="Which part of the table.  [default: the month before the run date]",
+)
+@click.option(
+    "--column",
+    multiple=True,
+    metavar="INPUT=COLUMN",
+    help="What the table calls a model's input; often.",
+)
+@click.option(
+    "--keep", multiple=True, metavar="COLUMN", help="A table's column to write beside; often."
+)
+@click.option(
+    "--run-date",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Score the month before this day.  [default: today]",
+)
+@click.option(
+    "--input",
+    help="Folder, s3://bucket/prefix or address of months; or a file or pattern.",
+)
+@click.option("--output", help="Folder or s3://bucket/prefix for predictions; or a file.")
+@click.option(
+    "--output-format",
+    type=OneOf(OutputFormat),
+    default=OutputFormat.SLIPWAY.value,
+    help="The columns.",
+)
+@click.option("--ids", type=OneOf(Ids), default=Ids.ROW.value, help="How rides are named.")
+@click.option("--force", is_flag=True, help="Score again what is there.")
+@click.option(
+    "--release-file",
+    type=Path,
+    help="Go by this release lock, as `slipway fetch` prints it.",
+)
+@click.option(
+    "--max-dropped", type=float, help="Share of rides that may be left out.  [default: 1]"
+)
+@click.option("--keep-dropped", is_flag=True, help="Write the ids of rides left out, with reasons.")
+@click.option(
+    "--check", "check_only", is_flag=True, help="Read and judge the month; no model, no output."
+)
+@click.option("--metrics-file", type=Path, help="Write the run's metrics into this file (*.prom).")
+@click.option("--push-gateway", help="Send the run's metrics to this Pushgateway.")
+@click.option(
+    "-o", "form", type=OneOf(Output), default=Output.TABLE.value, help="The summary on stdout."
+)
 def score(
-    taxi: Annotated[
-        TaxiType | None, typer.Argument(metavar="TAXI_TYPE", help="green or yellow")
-    ] = None,
-    in_year: Annotated[int | None, typer.Argument(metavar="YEAR")] = None,
-    in_month: Annotated[int | None, typer.Argument(metavar="MONTH")] = None,
-    in_model: Annotated[
-        str | None,
-        typer.Argument(metavar="MODEL", help="Model reference; without it the environment's."),
-    ] = None,
-    taxi_type: Annotated[TaxiType | None, typer.Option(help="As the first argument.")] = None,
-    year: Annotated[int | None, typer.Option(help="As the second argument.")] = None,
-    month: Annotated[int | None, typer.Option(help="As the third argument.")] = None,
-    model: Annotated[str | None, typer.Option(help="As the fourth argument.")] = None,
-    candidate: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="A second model, to be written beside and compared."),
-    ] = None,
-    table: Annotated[
-        str | None, typer.Option(help="Score a table of this name, not rides of a month.")
-    ] = None,
-    period: Annotated[
-        str | None,
-        typer.Option(help="Which part of the table.  [default: the month before the run date]"),
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="INPUT=COLUMN", help="What the table calls a model's input; often."),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="A table's column to write beside; often."),
-    ] = None,
-    run_date: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d"], help="Score the month before this day.  [default: today]"
-        ),
-    ] = None,
-    input: Annotated[  # noqa: A002 - the option's name
-        str | None,
-        typer.Option(help="Folder, s3://bucket/prefix or address of months; or a file or pattern."),
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Folder or s3://bucket/prefix for predictions; or a file.")
-    ] = None,
-    output_format: Annotated[
-        OutputFormat, typer.Option(help="The columns.")
-    ] = OutputFormat.SLIPWAY,
-    ids: Annotated[Ids, typer.Option(help="How rides are named.")] = Ids.ROW,
-    force: Annotated[bool, typer.Option("--force", help="Score again what is there.")] = False,
-    release_file: Annotated[
-        Path | None, typer.Option(help="Go by this release lock, as `slipway fetch` prints it.")
-    ] = None,
-    max_dropped: Annotated[
-        float | None, typer.Option(help="Share of rides that may be left out.  [default: 1]")
-    ] = None,
-    keep_dropped: Annotated[
-        bool, typer.Option("--keep-dropped", help="Write the ids of rides left out, with reasons.")
-    ] = False,
-    check_only: Annotated[
-        bool, typer.Option("--check", help="Read and judge the month; no model, no output.")
-    ] = False,
-    metrics_file: Annotated[
-        Path | None, typer.Option(help="Write the run's metrics into this file (*.prom).")
-    ] = None,
-    push_gateway: Annotated[
-        str | None, typer.Option(help="Send the run's metrics to this Pushgateway.")
-    ] = None,
-    form: Annotated[Output, typer.Option("-o", help="The summary on stdout.")] = Output.TABLE,
+    taxi: TaxiType | None,
+    in_year: int | None,
+    in_month: int | None,
+    in_model: str | None,
+    taxi_type: TaxiType | None,
+    year: int | None,
+    month: int | None,
+    model: str | None,
+    candidate: str | None,
+    table: str | None,
+    period: str | None,
+    column: tuple[str, ...],
+    keep: tuple[str, ...],
+    run_date: datetime | None,
+    input: str | None,  # noqa: A002 - the option's name
+    output: str | None,
+    output_format: OutputFormat,
+    ids: Ids,
+    force: bool,
+    release_file: Path | None,
+    max_dropped: float | None,
+    keep_dropped: bool,
+    check_only: bool,
+    metrics_file: Path | None,
+    push_gateway: str | None,
+    form: Output,
 ) -> None:
     """Score one month of rides, or one period of any other table, into a Parquet file.
 
@@ -168,20 +193,20 @@ def score(
         form=HOMEWORK if output_format is OutputFormat.HOMEWORK else OWN,
         max_dropped=settings.max_dropped,
         keep_dropped=keep_dropped,
-        columns=_columns(column or ()),
-        keep=tuple(keep or ()),
+        columns=_columns(column),
+        keep=keep,
     )
     store = Store(settings.s3_endpoint, settings.transfer_seconds)
     if check_only:
         found = check(job, store)
-        typer.echo(json.dumps(found, indent=2)) if form is Output.JSON else show_check(found)
+        click.echo(json.dumps(found, indent=2)) if form is Output.JSON else show_check(found)
         return
     began = time.monotonic()
     with _measured(settings, job.part) as measured:
         outcome = _score(settings, job, store)
         measured.scored(outcome.summary, outcome.summary["model_digest"][7:19])
     if form is Output.JSON:
-        typer.echo(json.dumps(outcome.summary, indent=2))
+        click.echo(json.dumps(outcome.summary, indent=2))
     else:
         show(outcome, time.monotonic() - began)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import typer
+import click
 
 from slipway.batch.job import Outcome
 from slipway.batch.job import Progress as Report
@@ -42,9 +42,9 @@ def show(outcome: Outcome, seconds: float) -> None:
     summary = outcome.summary
     _show_lines(_lines(summary))
     said = "was there already, made from just this" if outcome.already_there else "written"
-    typer.echo(f"{outcome.uri}\n{said}, {seconds:.1f} s")
+    click.echo(f"{outcome.uri}\n{said}, {seconds:.1f} s")
     if "form" in summary:
-        typer.echo(f"predicted mean {summary['answer']}: {summary['mean_predicted']}")
+        click.echo(f"predicted mean {summary['answer']}: {summary['mean_predicted']}")
 
 
 def show_check(found: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ def _show_lines(lines: Iterable[tuple[str, ...]]) -> None:
     widths = [max(len(line[place]) for line in told if place < len(line)) for place in (0, 1)]
     for name, value, *beside in told:
         line = f"{name:{widths[0]}}  {value:{widths[1]}}  {''.join(beside)}"
-        typer.echo(line.rstrip())
+        click.echo(line.rstrip())
 
 
 def _counts(summary: dict[str, Any], kept: str) -> Iterator[tuple[str, ...]]:

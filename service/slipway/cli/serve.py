@@ -5,50 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from slipway.cli.become_gunicorn import become_gunicorn
 from slipway.settings import ServeSettings
 from slipway.variables import variable_of
 
 
-def serve(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            help="Model reference; without it MODEL_RUN_ID or MODEL_URI.", metavar="MODEL"
-        ),
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="The API's port [9696].")] = None,
-    admin_port: Annotated[
-        int | None, typer.Option(help="The port of /metrics and the probes [9697]; -1 for none.")
-    ] = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on [all].")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of the worker [4].")] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes [1].")] = None,
-    slot: Annotated[str | None, typer.Option(help="The slot's name, as metrics show it.")] = None,
-    release_file: Annotated[
-        Path | None, typer.Option(help="Go by this release lock in place of a reference.")
-    ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
-) -> None:
+@click.command()
+@click.argument(
+    "model", required=False, help="Model reference; without it MODEL_RUN_ID or MODEL_URI."
+)
+@click.option("--port", type=int, help="The API's port [9696].")
+@click.option(
+    "--admin-port", type=int, help="The port of /metrics and the probes [9697]; -1 for none."
+)
+@click.option("--host", help="The address to listen on [all].")
+@click.option("--threads", type=int, help="Threads of the worker [4].")
+@click.option("--workers", type=int, help="Worker processes [1].")
+@click.option("--slot", help="The slot's name, as metrics show it.")
+@click.option("--release-file", type=Path, help="Go by this release lock in place of a reference.")
+@click.option("--log-level", help="debug, info, warning or error.")
+def serve(model: str | None, **given: object) -> None:
     """Serve a model over HTTP: POST /predict, POST /invocations, GET /model.
 
     Everything else is set by the environment. Without a model the service is idle: it is ready,
     and answers 503.
     """
-    given = {
-        "port": port,
-        "admin_port": admin_port,
-        "host": host,
-        "threads": threads,
-        "workers": workers,
-        "slot": slot,
-        "release_file": release_file,
-        "log_level": log_level,
-    }
     os.environ.update({**_reference(model), **_variables(given)})
     become_gunicorn()
 

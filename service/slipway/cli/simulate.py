@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Annotated
 
+import click
 import msgspec
-import typer
 
 from slipway.cli import picture, simulated
+from slipway.cli.commands import AtLeast, WholeNumber
 from slipway.errors import InvalidConfig
 from slipway.rollout import figures as known
 from slipway.rollout.figures import Scenario
@@ -26,33 +26,56 @@ _CHUNK = 20
 _DAY = 86_400.0
 
 
+@click.command("simulate")
+@click.option(
+    "--policy",
+    default="careful",
+    help="A preset, a file of the chart's values, or their `rollout` alone.",
+)
+@click.option("--rate", type=AtLeast(0), default=50.0, help="Requests a second.")
+@click.option("--runs", type=WholeNumber(1), default=200, help="Rollouts to simulate.")
+@click.option("--seed", default=0, help="The first rollout's seed; the others follow.")
+@click.option("--failing", default=0.001, help="Share that both versions fail.")
+@click.option("--worse", default=0.0, help="Share that the candidate fails besides.")
+@click.option("--slower", default=1.0, help="The candidate's latency over stable's.")
+@click.option("--higher", default=1.0, help="The candidate's answers over stable's.")
+@click.option("--noise", default=0.0, help="Deviation between the answers, in minutes.")
+@click.option("--users", default=0, help="Users who keep their slot; 0 for none.")
+@click.option("--hours", default=24.0, help="The longest that one rollout may take.")
+@click.option("--figures", is_flag=True, help="Run the list of docs/gates.md instead.")
+@click.option(
+    "--only",
+    default="",
+    show_default=False,
+    help="Of that list, what has this in its name or group.",
+)
+@click.option(
+    "--rides",
+    type=Path,
+    multiple=True,
+    help="Months of rides for the list's models [a synthetic month].",
+)
+@click.option("--jobs", type=WholeNumber(1), default=1, help="Processes.")
+@click.option("--draw", type=Path, help="Draw one rollout into this PNG file.")
+@click.option("--output", "-o", default="text", help="text or json.")
 def simulate_rollouts(
-    policy: Annotated[
-        str, typer.Option(help="A preset, a file of the chart's values, or their `rollout` alone.")
-    ] = "careful",
-    rate: Annotated[float, typer.Option(min=0, help="Requests a second.")] = 50.0,
-    runs: Annotated[int, typer.Option(min=1, help="Rollouts to simulate.")] = 200,
-    seed: Annotated[int, typer.Option(help="The first rollout's seed; the others follow.")] = 0,
-    failing: Annotated[float, typer.Option(help="Share that both versions fail.")] = 0.001,
-    worse: Annotated[float, typer.Option(help="Share that the candidate fails besides.")] = 0.0,
-    slower: Annotated[float, typer.Option(help="The candidate's latency over stable's.")] = 1.0,
-    higher: Annotated[float, typer.Option(help="The candidate's answers over stable's.")] = 1.0,
-    noise: Annotated[float, typer.Option(help="Deviation between the answers, in minutes.")] = 0.0,
-    users: Annotated[int, typer.Option(help="Users who keep their slot; 0 for none.")] = 0,
-    hours: Annotated[float, typer.Option(help="The longest that one rollout may take.")] = 24.0,
-    figures: Annotated[
-        bool, typer.Option("--figures", help="Run the list of docs/gates.md instead.")
-    ] = False,
-    only: Annotated[
-        str, typer.Option(help="Of that list, what has this in its name or group.")
-    ] = "",
-    rides: Annotated[
-        list[Path] | None,
-        typer.Option(help="Months of rides for the list's models [a synthetic month]."),
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    draw: Annotated[Path | None, typer.Option(help="Draw one rollout into this PNG file.")] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="text or json.")] = "text",
+    policy: str,
+    rate: float,
+    runs: int,
+    seed: int,
+    failing: float,
+    worse: float,
+    slower: float,
+    higher: float,
+    noise: float,
+    users: int,
+    hours: float,
+    figures: bool,
+    only: str,
+    rides: Sequence[Path],
+    jobs: int,
+    draw: Path | None,
+    output: str,
 ) -> None:
     """Simulate rollouts of a policy: the shipped decision and gates against modelled traffic.
 
@@ -61,7 +84,7 @@ def simulate_rollouts(
     if output not in ("text", "json"):
         raise InvalidConfig("--output must be text or json")
     if figures:
-        sys.exit(_run_figures(only, rides or [], runs, seed, jobs, output))
+        sys.exit(_run_figures(only, rides, runs, seed, jobs, output))
     chosen = _policy(policy)
     answers = ride_answers(20_000, noise=noise)
     traffic = Traffic(
@@ -115,7 +138,9 @@ def _chunk(task: tuple[Policy, Traffic, range, float]) -> list[Result]:
     return [simulate(policy, traffic, seed, horizon=horizon) for seed in seeds]
 
 
-def _run_figures(only: str, rides: list[Path], runs: int, seed: int, jobs: int, output: str) -> int:
+def _run_figures(
+    only: str, rides: Sequence[Path], runs: int, seed: int, jobs: int, output: str
+) -> int:
     chosen = [s for s in known.scenarios(_rides(rides)) if only in s.name or only in s.group]
     if not chosen:
         raise InvalidConfig(f"no scenario has {only!r} in its name or group")
@@ -132,7 +157,7 @@ def _run_figures(only: str, rides: list[Path], runs: int, seed: int, jobs: int, 
     return 1 if missed else 0
 
 
-def _rides(files: list[Path]) -> dict[str, Answers]:
+def _rides(files: Sequence[Path]) -> dict[str, Answers]:
     try:
         from slipway.examples.ride_answers import ride_answers as of_models
     except ImportError:

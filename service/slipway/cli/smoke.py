@@ -10,11 +10,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-import typer
+import click
 
+from slipway.cli.commands import AtLeast
 from slipway.errors import InvalidConfig, ModelFailed, NoModel, Unavailable
 
 # The course's ride, for a service that does not tell what it takes.
@@ -35,17 +36,12 @@ class Answer:
 Ask = Callable[[str, str, bytes | None], Answer]
 
 
-def smoke(
-    url: Annotated[str, typer.Argument(help="Where it listens, as http://127.0.0.1:9696.")],
-    row: Annotated[
-        str | None,
-        typer.Option(help="A row to predict, as JSON [the model's own example, else a ride]."),
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds for one answer.", min=0.1)] = 10.0,
-    wait: Annotated[
-        float, typer.Option(help="Seconds to wait until a model answers.", min=0)
-    ] = 0.0,
-) -> None:
+@click.command()
+@click.argument("url", help="Where it listens, as http://127.0.0.1:9696.")
+@click.option("--row", help="A row to predict, as JSON [the model's own example, else a ride].")
+@click.option("--timeout", type=AtLeast(0.1), default=10.0, help="Seconds for one answer.")
+@click.option("--wait", type=AtLeast(0), default=0.0, help="Seconds to wait until a model answers.")
+def smoke(url: str, row: str | None, timeout: float, wait: float) -> None:
     """Send a few requests to a running service and check the answers.
 
     A prediction of one row and of three, the version in body and header, and a wrong request that
@@ -55,7 +51,7 @@ def smoke(
     given = _row(row)
     _wait_for_model(ask, wait)
     for line in checks(ask, given):
-        typer.echo(line)
+        click.echo(line)
 
 
 def asker(url: str, timeout: float) -> Ask:

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Unpack
 
+import click
 import msgspec
-import typer
 import yaml
 
 from slipway.cli.cluster_options import (
-    Context,
-    Kubeconfig,
-    Local,
-    Name,
-    Namespace,
-    Timeout,
-    Wait,
+    Where,
     find_installation,
+    installation_options,
+    waiting_options,
 )
+from slipway.cli.commands import OneOf
 from slipway.cli.watch import watch
 from slipway.cluster.protocol import Installation
 from slipway.logs import configure_cli
@@ -37,20 +34,19 @@ class Output(StrEnum):
     YAML = "yaml"
 
 
+@click.command()
+@installation_options
+@click.option(
+    "--output",
+    "-o",
+    type=OneOf(Output),
+    default=Output.TEXT.value,
+    help="text, wide (with digests), json or yaml.",
+)
+@click.option("--watch", "-w", "watched", is_flag=True, help="Show it live until Ctrl-C.")
+@waiting_options()
 def status(
-    namespace: Namespace = None,
-    name: Name = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    local: Local = None,
-    output: Annotated[
-        Output, typer.Option("--output", "-o", help="text, wide (with digests), json or yaml.")
-    ] = Output.TEXT,
-    watched: Annotated[
-        bool, typer.Option("--watch", "-w", help="Show it live until Ctrl-C.")
-    ] = False,
-    wait: Wait = False,
-    timeout: Timeout = 600.0,
+    output: Output, watched: bool, wait: bool, timeout: float, **where: Unpack[Where]
 ) -> None:
     """Show the rollout: what serves, what is tried, and why it does not move.
 
@@ -58,12 +54,12 @@ def status(
     nowhere, 4 not in time, 5 aborted.
     """
     configure_cli()
-    cluster, _ = find_installation(namespace, name, context, kubeconfig, local)
+    cluster, _ = find_installation(**where)
     if watched:
         watch(lambda: look(cluster))
         return
     found = wait_and_tell(cluster, timeout) if wait else look(cluster)
-    typer.echo(shown(found, output), nl=False)
+    click.echo(shown(found, output), nl=False)
 
 
 def wait_and_tell(cluster: Installation, seconds: float) -> Status:
@@ -74,7 +70,7 @@ def wait_and_tell(cluster: Installation, seconds: float) -> Status:
         nonlocal last
         line = progress(found)
         if line != last:
-            typer.echo(line, err=True)
+            click.echo(line, err=True)
         last = line
 
     return wait_for_rest(Waiting(lambda: look(cluster), seconds, tell))

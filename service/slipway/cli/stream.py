@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
+from slipway.cli.commands import AtLeast, Group, WholeNumber
 from slipway.clients.checkpoints import DynamoCheckpoints, Lease, group_of
 from slipway.clients.kinesis import KinesisStream, aws_client
 from slipway.clients.streams import Entry, Position, Shard, Stream
@@ -29,68 +30,67 @@ from slipway.stream.patience import Patience, Stopped, within
 from slipway.stream.shares import is_read_out
 from slipway.stream.sink import put_all
 
-app = typer.Typer(
-    help="Send rides to a stream, read events from one, see how far consumers are.",
-    add_completion=False,
-    rich_markup_mode=None,
-)
-
 POLL_SECONDS = 0.3
 # Seconds in which a stream that is throttled is asked again.
 PATIENCE_SECONDS = 20.0
 
-StreamName = Annotated[str | None, typer.Option("--stream", help="The stream's name.")]
+stream_option = click.option("--stream", "named", help="The stream's name.")
 
 
-@app.command()
-def send(
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="Lines of JSON, one record each; without it standard input."),
-    ] = None,
-    stream: StreamName = None,
-) -> None:
+@click.group(cls=Group, no_args_is_help=False)
+def stream() -> None:
+    """Send rides to a stream, read events from one, see how far consumers are."""
+    configure_cli("warning")
+
+
+@stream.command()
+@click.argument(
+    "file",
+    type=Path,
+    required=False,
+    help="Lines of JSON, one record each; without it standard input.",
+)
+@stream_option
+def send(file: Path | None, named: str | None) -> None:
     """Put records on the stream of rides: {"ride": {...}, "ride_id": 256}, one a line.
 
     What a line holds is not checked but for being JSON: bad records can be sent too.
     """
-    settings = read_settings(ConsumeSettings, stream_name=stream)
+    settings = read_settings(ConsumeSettings, stream_name=named)
     source = KinesisStream(aws_client("kinesis", settings.kinesis_endpoint), settings.stream_name)
     text = file.read_bytes() if file else sys.stdin.buffer.read()
     entries = [_entry(number, line) for number, line in enumerate(text.splitlines(), 1) if line]
     with _patient() as patience:
         put_all(source, entries, patience)
-    typer.echo(f"sent {len(entries)} records to {source.name}", err=True)
+    click.echo(f"sent {len(entries)} records to {source.name}", err=True)
 
 
-@app.command()
-def read(
-    stream: StreamName = None,
-    limit: Annotated[int, typer.Option(help="Records at most.", min=1)] = 10,
-    seconds: Annotated[float, typer.Option(help="Seconds to wait for them.", min=0)] = 5.0,
-    newest: Annotated[bool, typer.Option("--newest", help="Only what comes from now on.")] = False,
-) -> None:
+@stream.command()
+@stream_option
+@click.option("--limit", type=WholeNumber(1), default=10, help="Records at most.")
+@click.option("--seconds", type=AtLeast(0), default=5.0, help="Seconds to wait for them.")
+@click.option("--newest", is_flag=True, help="Only what comes from now on.")
+def read(named: str | None, limit: int, seconds: float, newest: bool) -> None:
     """Show a stream's records, one a line; without --stream those of the events.
 
     It has no checkpoint: what it shows is taken from nobody.
     """
-    settings = read_settings(ConsumeSettings, output_stream=stream)
+    settings = read_settings(ConsumeSettings, output_stream=named)
     source = KinesisStream(aws_client("kinesis", settings.kinesis_endpoint), settings.output_stream)
     position = Position(since=time.time() if newest else 0.0)
     for shown, data in enumerate(_tail(source, position, time.monotonic() + seconds), 1):
-        typer.echo(data.decode("utf-8", "backslashreplace"))
+        click.echo(data.decode("utf-8", "backslashreplace"))
         if shown == limit:
             return
 
 
-@app.command()
-def lag(
-    application: Annotated[str | None, typer.Argument(help="The consumer's name.")] = None,
-    stream: StreamName = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="text or json.")] = "text",
-) -> None:
+@stream.command()
+@click.argument("application", required=False, help="The consumer's name.")
+@stream_option
+@click.option("--output", "-o", default="text", help="text or json.")
+def lag(application: str | None, named: str | None, output: str) -> None:
     """Show how far an application is, shard by shard: who reads it, and how many seconds behind."""
-    settings = read_settings(ConsumeSettings, application=application, stream_name=stream)
+    settings = read_settings(ConsumeSettings, application=application, stream_name=named)
     if output not in ("text", "json"):
         raise InvalidInput("--output is text or json")
     if not settings.application:
@@ -102,7 +102,7 @@ def lag(
     leases, _ = table.rows()
     if not leases:
         told = f"no consumer {settings.application} has begun with {source.name}"
-        typer.echo(told, err=True)
+        click.echo(told, err=True)
     known = {lease.shard: lease for lease in leases}
     with _patient() as patience:
         rows = [
@@ -110,18 +110,13 @@ def lag(
             for shard in source.shards()
         ]
     if output == "json":
-        typer.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        typer.echo(
+        click.echo(
             f"{row['shard']}  {row['state']:<9}  {row['behind']:>8.1f} s behind"
             f"  after {row['sequence'] or '-'}  {row['owner'] or 'nobody'}"
         )
-
-
-@app.callback()
-def _root() -> None:
-    configure_cli("warning")
 
 
 @contextmanager

@@ -12,12 +12,13 @@ from dataclasses import asdict
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 from rich.console import Console
 from rich.table import Table
 
+from slipway.cli.commands import OneOf, WholeNumber
 from slipway.errors import InvalidConfig
 from slipway.models.reference import parse_reference
 from slipway.settings import StoreSettings, read_settings
@@ -53,34 +54,61 @@ class Output(StrEnum):
     JSON = "json"
 
 
+@click.command()
+@click.option(
+    "--model", type=OneOf(ModelKind), default=ModelKind.LINEAR.value, help="The estimator."
+)
+@click.option(
+    "--target",
+    type=OneOf(Target),
+    default=Target.DURATION.value,
+    help="Predict minutes (duration) or dollars (tip).",
+)
+@click.option(
+    "--data",
+    type=Path,
+    multiple=True,
+    help="A month of rides as the TLC's Parquet file; may be given repeatedly.",
+)
+@click.option(
+    "--rows",
+    type=WholeNumber(1),
+    help="Rides to take from --data at most (all), or to make (20000).",
+)
+@click.option("--seed", type=WholeNumber(0), default=0, help="For all that is left to chance.")
+@click.option(
+    "--name",
+    default="",
+    show_default=False,
+    help="The registered model; by default ride-duration or ride-tip.",
+)
+@click.option("--alias", default="champion", help="Move this alias to the new version.")
+@click.option("--no-alias", is_flag=True, help="Move no alias.")
+@click.option(
+    "--twin/--no-twin",
+    default=True,
+    help="Also log the same model in columns, as NAME-onehot.",
+)
+@click.option("--tracking-uri", help="The MLflow server; by default MLFLOW_TRACKING_URI.")
+@click.option(
+    "-o",
+    "--output",
+    type=OneOf(Output),
+    default=Output.TABLE.value,
+    help="How the result is written to stdout.",
+)
 def train(
-    model: Annotated[ModelKind, typer.Option(help="The estimator.")] = ModelKind.LINEAR,
-    target: Annotated[
-        Target, typer.Option(help="Predict minutes (duration) or dollars (tip).")
-    ] = Target.DURATION,
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(help="A month of rides as the TLC's Parquet file; may be given repeatedly."),
-    ] = None,
-    rows: Annotated[
-        int | None,
-        typer.Option(min=1, help="Rides to take from --data at most (all), or to make (20000)."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="For all that is left to chance.")] = 0,
-    name: Annotated[
-        str, typer.Option(help="The registered model; by default ride-duration or ride-tip.")
-    ] = "",
-    alias: Annotated[str, typer.Option(help="Move this alias to the new version.")] = "champion",
-    no_alias: Annotated[bool, typer.Option("--no-alias", help="Move no alias.")] = False,
-    twin: Annotated[
-        bool, typer.Option(help="Also log the same model in columns, as NAME-onehot.")
-    ] = True,
-    tracking_uri: Annotated[
-        str | None, typer.Option(help="The MLflow server; by default MLFLOW_TRACKING_URI.")
-    ] = None,
-    output: Annotated[
-        Output, typer.Option("-o", "--output", help="How the result is written to stdout.")
-    ] = Output.TABLE,
+    model: ModelKind,
+    target: Target,
+    data: tuple[Path, ...],
+    rows: int | None,
+    seed: int,
+    name: str,
+    alias: str,
+    no_alias: bool,
+    twin: bool,
+    tracking_uri: str | None,
+    output: Output,
 ) -> None:
     """Train an example ride model, log it with MLflow and register it.
 
@@ -100,7 +128,7 @@ def train(
     from slipway.examples.training import Plan, run
 
     # Plain text from here on: MLflow's YAML knows no enumerations.
-    plan = Plan(name, model.value, target.value, tuple(data or ()), rows, seed, alias, twin)
+    plan = Plan(name, model.value, target.value, data, rows, seed, alias, twin)
     logged = run(plan, settings.tracking_uri, settings.http_timeout, _step)
     _show(logged, output)
 
@@ -131,10 +159,10 @@ def _step(doing: str) -> Iterator[list[str]]:
 
 def _show(logged: list[Logged], output: Output) -> None:
     if output is Output.JSON:
-        typer.echo(json.dumps({"models": [asdict(model) for model in logged]}, indent=2))
+        click.echo(json.dumps({"models": [asdict(model) for model in logged]}, indent=2))
     else:
         _show_table(logged)
-    typer.echo(f"serve it: MODEL_RUN_ID={logged[0].run_id} slipway serve", err=True)
+    click.echo(f"serve it: MODEL_RUN_ID={logged[0].run_id} slipway serve", err=True)
 
 
 def _show_table(logged: list[Logged]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Annotated, Any
+import signal
+from typing import Any
 
-import typer
-import typer.core
-import typer.main
+import click
 
-# verb -> (module, function). The modules are imported one at a time: `slipway smoke --help` must
+# verb -> module:command. The modules are imported one at a time: `slipway smoke --help` must
 # not wait for scikit-learn.
 VERBS = {
     "serve": "slipway.cli.serve:serve",
@@ -18,7 +17,7 @@ VERBS = {
     "backfill": "slipway.cli.backfill:backfill",
     "consume": "slipway.cli.consume:consume",
     "lambda": "slipway.cli.lambda_function:lambda_function",
-    "stream": "slipway.cli.stream:app",
+    "stream": "slipway.cli.stream:stream",
     "router": "slipway.cli.router:router",
     "controller": "slipway.cli.controller:controller",
     "status": "slipway.cli.status:status",
@@ -31,7 +30,7 @@ VERBS = {
     "abort": "slipway.cli.requests:abort",
     "retry": "slipway.cli.requests:retry",
     "rollback": "slipway.cli.requests:rollback",
-    "local": "slipway.cli.local:app",
+    "local": "slipway.cli.local:local",
     "simulate": "slipway.cli.simulate:simulate_rollouts",
     "train": "slipway.cli.train:train",
     "smoke": "slipway.cli.smoke:smoke",
@@ -63,56 +62,41 @@ SUMMARIES = {
 }
 
 
-class LazyVerbs(typer.core.TyperGroup):
-    """A group whose commands are imported when they are asked for.
+# What a shell tells of a program that Ctrl-C has ended.
+INTERRUPTED = 128 + signal.SIGINT
 
-    typer brings a click of its own, so the contexts are its types and stay unnamed here.
-    """
 
-    def list_commands(self, _ctx: Any) -> list[str]:
+class LazyVerbs(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """All verbs, in the table's order."""
         return list(VERBS)
 
-    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb's command, or None for an unknown one."""
         if cmd_name not in VERBS:
             return None
-        module, _, function = VERBS[cmd_name].partition(":")
+        module, _, name = VERBS[cmd_name].partition(":")
         # Before any other module imports structlog: logs.py does so sparingly.
         importlib.import_module("slipway.logs")
-        found = getattr(importlib.import_module(module), function)
-        if isinstance(found, typer.Typer):
-            return typer.main.get_command(found)
-        verb = typer.Typer(add_completion=False, rich_markup_mode=None)
-        verb.command(name=cmd_name)(found)
-        return typer.main.get_command(verb)
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
 
-    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs by the table above, without importing them."""
         with formatter.section("Verbs"):
             formatter.write_dl([(verb, SUMMARIES[verb]) for verb in VERBS])
 
-
-app = typer.Typer(
-    cls=LazyVerbs,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Serve MLflow models and move traffic between versions by measured evidence.",
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(version("slipway"))
-        raise typer.Exit
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; Ctrl-C ends it without a word, where click would say "Aborted!"."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
 
 
-@app.callback()
-def _root(
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
-    ] = False,
-) -> None:
-    pass
+@click.group(cls=LazyVerbs, context_settings={"show_default": True})
+@click.version_option(package_name="slipway", message="%(version)s", help="Show it.")
+def app() -> None:
+    """Serve MLflow models and move traffic between versions by measured evidence."""

@@ -13,7 +13,7 @@ from slipway.variables import variable_of
 def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_ROUTER_WORKERS", "none")
     with pytest.raises(InvalidConfig, match="SLIPWAY_ROUTER_WORKERS"):
-        router()
+        router.main([], standalone_mode=False)
 
 
 def test_its_names_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

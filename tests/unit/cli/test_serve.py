@@ -42,16 +42,22 @@ def _process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     os.environ.update(before)
 
 
+def run(model: str | None = None, **options: Any) -> None:
+    """`slipway serve`, with what is told to users raised as it is."""
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    serve.main([*([model] if model else []), *given], standalone_mode=False)
+
+
 def served(model: str | None = None, **options: Any) -> ServeSettings:
     """The settings that gunicorn's processes will read from the environment."""
     with pytest.raises(Became):
-        serve(model, **options)
+        run(model, **options)
     return read_settings(ServeSettings)
 
 
 def test_R10_it_becomes_gunicorn_with_our_configuration() -> None:
     with pytest.raises(Became) as became:
-        serve()
+        run()
     *start, config, application = became.value.command
     assert start[-1] == "--config"
     assert Path(start[0]).name == "gunicorn" or start[:3] == [sys.executable, "-m", "gunicorn"]
@@ -105,7 +111,7 @@ def test_B1_what_is_wrong_is_told_before_anything_starts(
     options: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidConfig, match=said):
-        serve(**options)
+        run(**options)
     assert (tmp_path / "termination-log").read_text().startswith("InvalidConfig: ")
 
 
@@ -116,7 +122,7 @@ def test_a_wrong_reference_does_not_matter_where_there_is_a_release_lock(
     monkeypatch.setenv("MODEL_URI", "no-reference")
     lock = tmp_path / "release.json"
     with pytest.raises(InvalidConfig, match="no model reference"):
-        serve(release_file=lock)
+        run(release_file=lock)
     lock.write_text("{}")
     assert served(release_file=lock).release_file == lock
 
@@ -155,5 +161,5 @@ def test_A12_a_folder_that_cannot_be_made_is_told_with_its_variable(
     (tmp_path / "file").touch()
     monkeypatch.setenv(METRICS_DIR, str(tmp_path / "file" / "below"))
     with pytest.raises(InvalidConfig, match=METRICS_DIR):
-        serve(workers=2)
+        run(workers=2)
     assert METRICS_DIR in (tmp_path / "termination-log").read_text()

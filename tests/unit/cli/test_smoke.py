@@ -19,7 +19,7 @@ from tests.service_process import HOST, free_port
 from tests.stub_models import RUN_ID, loaded
 
 from slipway.cli import smoke as module
-from slipway.cli.smoke import REQUEST_ID, Answer, asker, checks, smoke
+from slipway.cli.smoke import REQUEST_ID, Answer, asker, checks
 from slipway.errors import InvalidConfig, ModelFailed, NoModel, Unavailable
 from slipway.models.obtain import Loaded
 from slipway.settings import ServeSettings, read_settings
@@ -52,6 +52,11 @@ class Service:
         self.sent.append(json.loads(body or b""))
         told: Answer = self.answers[("one", "three", "wrong")[len(self.sent) - 1]]
         return told
+
+
+def smoke(*arguments: str) -> None:
+    """The verb, with what is told to users raised as it is."""
+    module.smoke.main(arguments, standalone_mode=False)
 
 
 def one(**change: Any) -> Answer:
@@ -183,14 +188,14 @@ def test_it_waits_for_a_model_as_long_as_it_is_told(capsys: pytest.CaptureFixtur
         return serving(environ, start_response)
 
     with listening(application) as url:
-        smoke(url, wait=10)
+        smoke(url, "--wait", "10")
     assert asked[:3] == ["/model", "/model", "/model"]
 
 
 def test_it_waits_for_a_service_that_does_not_listen_yet_and_no_longer() -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable, match=HOST):
-        smoke(f"http://{HOST}:{free_port()}", wait=0.6)
+        smoke(f"http://{HOST}:{free_port()}", "--wait", "0.6")
     assert 0.6 <= time.monotonic() - started < 10
 
 
@@ -244,7 +249,7 @@ def test_what_is_no_address_of_a_service_is_a_usage_error(url: str) -> None:
 @pytest.mark.parametrize("row", ["", "{", "[1]", "7", "null"])
 def test_a_row_that_is_no_object_is_a_usage_error(row: str) -> None:
     with pytest.raises(InvalidConfig, match="--row must be one JSON object"):
-        smoke(f"http://{HOST}:1", row=row)
+        smoke(f"http://{HOST}:1", "--row", row)
 
 
 def test_it_imports_nothing_heavy() -> None:
