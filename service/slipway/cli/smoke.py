@@ -22,6 +22,8 @@ from slipway.errors import InvalidConfig, ModelFailed, NoModel, Unavailable
 RIDE = {"PULocationID": 10, "DOLocationID": 50, "trip_distance": 40}
 MAX_ANSWER = 1 << 20
 REQUEST_ID = "slipway-smoke"
+# Seconds; a socket takes no infinity.
+LONGEST = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def smoke(url: str, row: str | None, timeout: float, wait: float) -> None:
     A prediction of one row and of three, the version in body and header, and a wrong request that
     must be refused with the name of what is wrong. Changes nothing. Exit code 0 means all is well.
     """
-    ask = asker(url, timeout)
+    ask = asker(url, min(timeout, LONGEST))
     given = _row(row)
     _wait_for_model(ask, wait)
     for line in checks(ask, given):

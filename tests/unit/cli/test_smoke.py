@@ -192,6 +192,11 @@ def test_it_waits_for_a_model_as_long_as_it_is_told(capsys: pytest.CaptureFixtur
     assert asked[:3] == ["/model", "/model", "/model"]
 
 
+def test_it_may_be_told_to_wait_for_ever_for_an_answer() -> None:
+    with listening(in_process(loaded())[0].application) as url:
+        smoke(url, "--timeout", "inf")
+
+
 def test_it_waits_for_a_service_that_does_not_listen_yet_and_no_longer() -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable, match=HOST):
