@@ -100,6 +100,7 @@ class Output(StrEnum):
 @click.option(
     "--run-date",
     type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
     help="Score the month before this day.  [default: today]",
 )
 @click.option(

@@ -37,7 +37,7 @@ PATIENCE_SECONDS = 20.0
 stream_option = click.option("--stream", "named", help="The stream's name.")
 
 
-@click.group(cls=Group, no_args_is_help=False)
+@click.group(cls=Group)
 def stream() -> None:
     """Send rides to a stream, read events from one, see how far consumers are."""
     configure_cli("warning")
