@@ -10,8 +10,6 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from slipway.batch.forms import HOMEWORK, OWN, Form
+from slipway.batch.output import writing
 from slipway.batch.ride_model import RideModel
 from slipway.batch.shards import Part, Shard, names_file
 from slipway.batch.table_model import TableModel
@@ -309,59 +308,16 @@ def _score(
     progress: Progress,
 ) -> None:
     rows = _rows(sources)
-    with ExitStack() as files:
-        write: Callable[[_Batches], None] | None = None
+    files = [(targets[0], job.form.compression), (targets[1], "zstd")]
+    with writing(files if job.keep_dropped else files[:1]) as write:
         for source in sources:
             with open_month(source) as month:
                 for both in scorer.batches(month):
-                    if write is None:
-                        made = _writers(files, targets, both, job.form.compression)
-                        written = made if job.keep_dropped else made[:1]
-                        write = files.enter_context(_writing(written))
                     write(both)
                     progress(scorer.totals.rows, rows)
     scorer.check()
     noun = "rides" if isinstance(scorer, MonthScorer) else "rows"
     _check(scorer.totals, job.max_dropped, noun)
-
-
-@contextmanager
-def _writing(writers: Sequence[pq.ParquetWriter]) -> Iterator[Callable[[_Batches], None]]:
-    """Writes each batch while the next one is scored, unless pyarrow is to keep to one thread.
-
-    What fails is raised by the next call, or at the end; no more than one batch waits.
-    """
-
-    def write(batches: _Batches) -> None:
-        for writer, batch in zip(writers, batches, strict=False):
-            writer.write_batch(batch)
-
-    if pa.cpu_count() == 1:
-        yield write
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="writes") as pool:
-        last: list[Future[None]] = []
-
-        def behind(batches: _Batches) -> None:
-            if last:
-                last.pop().result()
-            last.append(pool.submit(write, batches))
-
-        yield behind
-        last.pop().result()
-
-
-def _writers(
-    files: ExitStack,
-    targets: tuple[Path, Path],
-    first: _Batches,
-    compression: str,
-) -> list[pq.ParquetWriter]:
-    kinds = zip(targets, first, (compression, "zstd"), strict=True)
-    return [
-        files.enter_context(pq.ParquetWriter(target, batch.schema, compression=kind))
-        for target, batch, kind in kinds
-    ]
 
 
 def _rows(sources: Sequence[Source]) -> int:

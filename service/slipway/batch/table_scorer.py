@@ -122,7 +122,8 @@ class TableScorer:
         if not count and self._schema is None:
             return None
         answers = self._ask(self._model, rows, first)
-        beside = self._ask(self._candidate, rows, first) if self._candidate else None
+        candidate = None if self._failures else self._candidate
+        beside = self._ask(candidate, rows, first) if candidate else None
         if self._failures:
             return None
         self.totals.count(answers)
@@ -134,9 +135,9 @@ class TableScorer:
             PREDICTION: self._model.column(answers),
             VERSION: pa.repeat(self._model.version, count),
         }
-        if self._candidate and beside is not None:
+        if candidate and beside is not None:
             self._compare(answers, beside)
-            added = self._candidate.column(beside), pa.repeat(self._candidate.version, count)
+            added = candidate.column(beside), pa.repeat(candidate.version, count)
             columns |= dict(zip(CANDIDATE, added, strict=True))
         if self._schema is None:
             fields = [(name, column.type) for name, column in columns.items()]

@@ -229,7 +229,8 @@ class MonthScorer:
             first = self.totals.rows
             self.totals.judge(rides)
             predicted = self._ask(self._model, rides, first)
-            beside = self._ask(self._candidate, rides, first) if self._candidate else None
+            candidate = None if self._failures else self._candidate
+            beside = self._ask(candidate, rides, first) if candidate else None
             if self._failures.enough:
                 return
             if self._failures:
@@ -238,10 +239,10 @@ class MonthScorer:
             scored = Scored(
                 self._part, rides.positions + first, rides, predicted, self._model.version
             )
-            if self._candidate and beside is not None:
+            if candidate and beside is not None:
                 self._candidate_totals.add(rides.actual, beside)
                 self._apart.add(predicted, beside)
-                scored = replace(scored, beside=Beside(beside, self._candidate.version))
+                scored = replace(scored, beside=Beside(beside, candidate.version))
             columns = self._form.fill(scored, self._uuids)
             yield pa.record_batch(columns, schema=self._schema), self._left_out(rides, first)
 

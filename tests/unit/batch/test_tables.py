@@ -119,16 +119,21 @@ def test_row_13_a_candidate_is_asked_for_the_same_rides_and_compared(month: Path
     )
 
 
-def test_a_candidate_that_fails_is_named(month: Path) -> None:
+@pytest.mark.parametrize(
+    ("works", "told"), [(True, "^the candidate: .*ZeroDivision"), (False, "^the model raised Zero")]
+)
+def test_a_candidate_that_fails_is_named_and_not_asked_where_the_model_does(
+    month: Path, works: bool, told: str
+) -> None:
     def broken(_: Any) -> Any:
         raise ZeroDivisionError
 
-    model = RideModel(Scorer(Rides(), ride_pipeline().predict), "old")
+    model = RideModel(Scorer(Rides(), ride_pipeline().predict if works else broken), "old")
     candidate = RideModel(Scorer(Rides(), broken), "new", "the candidate")
     schema = OWN.schema("duration", {}, candidate=True)
     part = Shard("green", 2021, 3)
     scorer = MonthScorer(part, model, OWN, uuids=False, schema=schema, candidate=candidate)
     with pq.ParquetFile(month) as source:
         assert not list(scorer.batches(source))
-    with pytest.raises(ModelFailed, match=r"^the candidate: .*ZeroDivisionError.*100 rows"):
+    with pytest.raises(ModelFailed, match=f"{told}.*100 rows"):
         scorer.check()
