@@ -11,8 +11,7 @@ import msgspec
 import yaml
 
 from slipway.cli.cluster_options import Where, find_installation, installation_options
-from slipway.cli.commands import OneOf
-from slipway.cli.status import Output
+from slipway.cli.status import Output, output_option
 from slipway.logs import configure_cli
 from slipway.rollout.remote import read_snapshot
 from slipway.rollout.state import Entry, State
@@ -21,13 +20,7 @@ from slipway.rollout.verdict import Verdict
 
 @click.command()
 @installation_options
-@click.option(
-    "--output",
-    "-o",
-    type=OneOf(Output),
-    default=Output.TEXT.value,
-    help="text, wide (with the gates' figures), json or yaml.",
-)
+@output_option("with the gates' figures")
 def history(output: Output, **where: Unpack[Where]) -> None:
     """Show every decision, by machine or person, the oldest first.
 

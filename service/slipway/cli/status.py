@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Unpack
@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from slipway.cli.cluster_options import (
+    Verb,
     Where,
     find_installation,
     installation_options,
@@ -34,15 +35,15 @@ class Output(StrEnum):
     YAML = "yaml"
 
 
+def output_option(wide: str) -> Callable[[Verb], Verb]:
+    """--output; `wide` says what there is more of in that form."""
+    told = f"text, wide ({wide}), json or yaml."
+    return click.option("--output", "-o", type=OneOf(Output), default=Output.TEXT.value, help=told)
+
+
 @click.command()
 @installation_options
-@click.option(
-    "--output",
-    "-o",
-    type=OneOf(Output),
-    default=Output.TEXT.value,
-    help="text, wide (with digests), json or yaml.",
-)
+@output_option("with digests")
 @click.option("--watch", "-w", "watched", is_flag=True, help="Show it live until Ctrl-C.")
 @waiting_options()
 def status(
