@@ -182,13 +182,16 @@ class RouterProcess:
         return found
 
     def wait_answering(self, seconds: float = 30) -> None:
-        """Until the agent answers; fails at once when it has ended."""
+        """Until the agent answers; fails with its log, at once when it has ended."""
 
         def look() -> bool:
             assert self.process.poll() is None, self.log.read_text()
             return bool(self.status())
 
-        until(look, seconds, "the agent to answer")
+        try:
+            until(look, seconds, "the agent to answer")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log.read_text()}") from None
 
     def wait(self, epoch: int, *, pods: int | None = None, seconds: float = 20) -> None:
         """Until this epoch is loaded, and so many pods."""
