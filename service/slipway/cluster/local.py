@@ -174,7 +174,7 @@ def _document(name: DocumentName, content: bytes) -> Document:
     version = blake2b(content, digest_size=16).hexdigest()
     try:
         stored = msgspec.json.decode(content, type=_Stored)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         stored = _Stored()
     return Document(name, stored.data, stored.annotations, version)
 
@@ -189,7 +189,7 @@ def _same(known: Document, document: Document) -> bool:
 def _record(content: bytes | None) -> Record:
     try:
         stored = msgspec.json.decode(content or b"{}", type=_StoredLease)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         stored = _StoredLease()
     return Record(stored.holder, stored.seconds, stored.transitions, stored.renewed)
 

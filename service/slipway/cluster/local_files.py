@@ -111,7 +111,7 @@ def read_as(kind: type[Found], path: Path) -> Found | None:
     content = read_file(path)
     try:
         return None if content is None else msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -83,7 +83,7 @@ def parse_release(document: bytes) -> Release:
     """
     try:
         release = msgspec.json.decode(document, type=Release)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidConfig(f"the release lock cannot be read: {error}") from error
     if release.schema > SCHEMA:
         raise InvalidConfig(

@@ -148,6 +148,6 @@ def _table(document: Document) -> Mapping[str, Any] | None:
 def _router(name: str, body: bytes | None) -> RouterView:
     try:
         status = msgspec.json.decode(body or b"", type=_RouterStatus)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return RouterView(name, None)
     return RouterView(name, status.loaded_epoch, status.rejected or "")

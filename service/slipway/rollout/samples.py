@@ -62,7 +62,7 @@ def page_of(body: bytes, digest: str) -> Page | None:
     """The page, None if it is none or of another release."""
     try:
         page = msgspec.json.decode(body, type=Page)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return page if page.digest == digest else None
 

@@ -36,7 +36,7 @@ def parse_state(text: str) -> State | Newer | Problem:
     """Read `state.json`; never raises."""
     try:
         tree = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Problem("InvalidConfig", f"{KEY} is no JSON")
     schema = tree.get("schema") if isinstance(tree, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:

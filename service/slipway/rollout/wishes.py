@@ -72,7 +72,7 @@ def read_request(document: Document | None) -> Request | BadRequest | None:
         return None
     try:
         found = msgspec.json.decode(text.encode("utf-8", "surrogatepass"), type=_Control)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return BadRequest(f"unreadable-{_mark(text)}", f"it cannot be read: {error}"[:300])
     if not 0 < len(found.id) <= _MAX_ID:
         return BadRequest(f"unreadable-{_mark(text)}", f"its id must have 1 to {_MAX_ID} letters")

@@ -33,6 +33,6 @@ def restore(path: Path) -> Wanted | None:
     try:
         saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
         table: Table = parse_table(bytes(saved.table))
-    except (OSError, msgspec.DecodeError, InvalidConfig):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, InvalidConfig):
         return None
     return Wanted(table, saved.pods, known=True)

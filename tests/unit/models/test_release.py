@@ -48,7 +48,8 @@ def test_an_unknown_member_is_let_through_and_a_newer_schema_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [b"", b"{}", b"[]", b'{"digest": 1}', b"\xff", RELEASE.to_json()[:-9]]
+    "broken",
+    [b"", b"{}", b"[]", b'{"digest": 1}', b'{"digest": "\xff"}', b"\xff", RELEASE.to_json()[:-9]],
 )
 def test_a_broken_lock_is_refused(broken: bytes) -> None:
     with pytest.raises(InvalidConfig, match="release lock"):

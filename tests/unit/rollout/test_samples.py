@@ -99,7 +99,8 @@ def test_D9_a_page_that_is_none_or_of_another_release_is_no_page(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b"<html>", b'{"rows": [[1, 0, 0, NaN, "live"]]}']
+    "body",
+    [b"", b"[]", b"{", b"<html>", b'{"digest": "\x80"}', b'{"rows": [[1, 0, 0, NaN, "live"]]}'],
 )
 def test_D9_what_is_no_document_is_no_page(body: bytes) -> None:
     assert page_of(body, DIGEST) is None

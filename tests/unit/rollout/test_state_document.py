@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.rollout.scene import PASS, release, serving
@@ -99,6 +99,9 @@ def test_two_releases_in_one_slot_are_no_state() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
+# Bytes that are no UTF-8, within what would be a text of JSON.
+@example(b'"\x80"')
+@example(b'{"a":"\x80"}')
 def test_D18_any_bytes_never_raise(data: bytes) -> None:
     parse_state(data.decode("utf-8", "surrogateescape"))
 

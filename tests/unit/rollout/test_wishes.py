@@ -82,7 +82,7 @@ def test_no_request_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"verb": "abort"}', '{"id": "", "verb": "abort"}',
+    "text", ["{", "[]", '{"id": "\udc80"}', '{"verb": "abort"}', '{"id": "", "verb": "abort"}',
              '{"id": "1", "verb": "explode"}', json.dumps({"id": "x" * 101, "verb": "abort"})]
 )  # fmt: skip
 def test_a_request_that_cannot_be_read_has_an_id_of_its_own(text: str) -> None:

@@ -23,7 +23,15 @@ def test_what_is_saved_comes_back_without_what_was_wrong_at_the_time(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"{}", b'{"table": {}, "pods": {}}', b'{"table": {"epoch": 1}}']
+    "content",
+    [
+        b"",
+        b"{",
+        b"{}",
+        b'{"table": {}, "pods": {}}',
+        b'{"table": {"epoch": 1}}',
+        b'{"pods": {"\x80": []}}',
+    ],
 )
 def test_what_cannot_be_read_is_nothing(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "loaded.json"
