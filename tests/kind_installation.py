@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import os
 import subprocess
+import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,7 +27,7 @@ from tests.cluster_worlds import FULLNAME, KubeWorld
 from tests.containers import docker
 from tests.kind_server import KindServer
 from tests.programs import program
-from tests.service_process import ROOT, SLIPWAY, bare_environment, free_port, post
+from tests.service_process import ROOT, SLIPWAY, bare_environment, free_port, get, post
 from tests.waiting import until
 
 from slipway.clients.objects import s3_client
@@ -270,16 +272,30 @@ def keys_below(store: Any, bucket: str, prefix: str) -> set[str]:
 
 @contextlib.contextmanager
 def _forward(target: str, port: int, *place: str) -> Iterator[str]:
+    """Somebody answers HTTP there: after an outage a forward may lead to a pod that is gone."""
     local = free_port()
+    address = f"http://127.0.0.1:{local}"
     command = [program("kubectl"), *place, "port-forward", target, f"{local}:{port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        try:
-            assert process.stdout
-            first = process.stdout.readline()
-            assert first.startswith(b"Forwarding"), first
-            yield f"http://127.0.0.1:{local}"
-        finally:
-            process.terminate()
+    deadline = time.monotonic() + 90
+    while True:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            try:
+                assert process.stdout
+                first = process.stdout.readline()
+                if first.startswith(b"Forwarding") and _answers(address):
+                    yield address
+                    return
+            finally:
+                process.terminate()
+        assert time.monotonic() < deadline, first
+        time.sleep(1)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return bool(get(address)[0])
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def registered_runs(server: KindServer) -> list[str]:
