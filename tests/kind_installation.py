@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.client
 import json
 import os
 import subprocess
-import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,12 +20,13 @@ import pytest
 import yaml
 from k8s.local.dependencies import NAMESPACE as PLATFORM
 from k8s.local.images import product
+from k8s.local.port_forward import port_forward
 from tests.chart_render import CHART
 from tests.cluster_worlds import FULLNAME, KubeWorld
 from tests.containers import docker
 from tests.kind_server import KindServer
 from tests.programs import program
-from tests.service_process import ROOT, SLIPWAY, bare_environment, free_port, get, post
+from tests.service_process import ROOT, SLIPWAY, bare_environment, free_port, post
 from tests.waiting import until
 
 from slipway.clients.objects import s3_client
@@ -270,32 +269,9 @@ def keys_below(store: Any, bucket: str, prefix: str) -> set[str]:
     return {each["Key"] for each in found.get("Contents", ())}
 
 
-@contextlib.contextmanager
-def _forward(target: str, port: int, *place: str) -> Iterator[str]:
-    """Somebody answers HTTP there: after an outage a forward may lead to a pod that is gone."""
-    local = free_port()
-    address = f"http://127.0.0.1:{local}"
-    command = [program("kubectl"), *place, "port-forward", target, f"{local}:{port}"]
-    deadline = time.monotonic() + 90
-    while True:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-            try:
-                assert process.stdout
-                first = process.stdout.readline()
-                if first.startswith(b"Forwarding") and _answers(address):
-                    yield address
-                    return
-            finally:
-                process.terminate()
-        assert time.monotonic() < deadline, first
-        time.sleep(1)
-
-
-def _answers(address: str) -> bool:
-    try:
-        return bool(get(address)[0])
-    except (OSError, http.client.HTTPException):
-        return False
+def _forward(target: str, port: int, *place: str) -> contextlib.AbstractContextManager[str]:
+    kubectl = [program("kubectl"), *place]
+    return port_forward(kubectl, target, port, free_port(), Path(os.devnull))
 
 
 def registered_runs(server: KindServer) -> list[str]:

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.client
 import json
 import secrets
 import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from k8s.local.commands import Argument, ask
 from k8s.local.context import PROJECT, Context
 from k8s.local.errors import SetupFailed
+from k8s.local.port_forward import port_forward
 
 NAMESPACE = "slipway"
 SECRET = "slipway-s3"  # noqa: S105 - the name of one
 DEPLOYMENTS = ("s3", "mlflow", "prometheus", "kinesis")
 WAIT = "300s"
-FORWARD_SECONDS = 120.0
-# Seconds for a forward to lead to an answer, before another is begun.
-ANSWER_SECONDS = 10.0
-POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -50,34 +41,13 @@ class Kubectl:
         """What it prints, None if it fails."""
         return ask(self.command(*arguments))
 
-    @contextlib.contextmanager
-    def forward(self, service: str, port: int) -> Iterator[str]:
-        """The address of a Service's port on this machine, for a while; raises SetupFailed.
-
-        Somebody answers HTTP there. For a while after the node was started again the API server
-        tells how things were before: pods count as ready that are gone, and a forward to one of
-        them leads nowhere. So it is begun anew until there is an answer.
-        """
+    def forward(self, service: str, port: int) -> contextlib.AbstractContextManager[str]:
+        """The address of a Service's port on this machine, for a while; raises SetupFailed."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             local = int(probe.getsockname()[1])
-        address = f"http://127.0.0.1:{local}"
-        command = self.command("port-forward", f"service/{service}", f"{local}:{port}")
-        deadline = time.monotonic() + FORWARD_SECONDS
-        while time.monotonic() < deadline:
-            with self.ctx.progress.log.open("ab") as log:
-                process = subprocess.Popen(command, stdout=log, stderr=log)
-            try:
-                if _answers(address, process):
-                    yield address
-                    return
-            finally:
-                process.terminate()
-                process.wait(10)
-        raise SetupFailed(
-            f"service/{service} does not answer through kubectl port-forward",
-            f"See: kubectl -n {NAMESPACE} get pods",
-        )
+        log = self.ctx.progress.log
+        return port_forward(self.command(), f"service/{service}", port, local, log)
 
 
 def ensure_dependencies(ctx: Context, kubectl: Kubectl) -> None:
@@ -130,18 +100,3 @@ def _ensure_credentials(ctx: Context, kubectl: Kubectl) -> None:
         kubectl.run("create", "--filename", document)
     finally:
         document.unlink()
-
-
-def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
-    """Whether a forward leads to somebody who answers, whatever the answer is."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=ANSWER_SECONDS):  # noqa: S310
-                return True
-        except urllib.error.HTTPError as refused:
-            refused.close()
-            return True
-        except (OSError, http.client.HTTPException):
-            time.sleep(POLL_SECONDS)
-    return False

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from k8s.local import dependencies
+from k8s.local import port_forward
 from k8s.local.cache import Cache
 from k8s.local.commands import Runner
 from k8s.local.context import Context
@@ -65,7 +65,7 @@ def test_a_forward_that_leads_nowhere_is_begun_anew(
     kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What kubectl does with a pod that the API server takes for running, and that is gone."""
-    monkeypatch.setattr(dependencies, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(port_forward, "ANSWER_SECONDS", 2.0)
     left = plan(kubectl, "ends", "cut", "404")
     with kubectl.forward("mlflow", 5000) as address:
         assert get(address)[0] == 404
@@ -75,7 +75,7 @@ def test_a_forward_that_leads_nowhere_is_begun_anew(
 def test_one_that_never_answers_is_told_with_what_to_look_at(
     kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dependencies, "FORWARD_SECONDS", 1.0)
+    monkeypatch.setattr(port_forward, "FORWARD_SECONDS", 1.0)
     plan(kubectl, *["ends"] * 100)
     with pytest.raises(SetupFailed, match="service/mlflow does not answer") as told:
         kubectl.forward("mlflow", 5000).__enter__()
