@@ -56,16 +56,24 @@ class Failures:
         """Whether no more are looked for."""
         return self._count >= LIMIT
 
-    def add(self, error: ModelFailed, ask: Ask, count: int, name: Callable[[int], str]) -> None:
+    def add(
+        self,
+        error: ModelFailed,
+        ask: Ask,
+        count: int,
+        name: Callable[[int], str],
+        called: str = "",
+    ) -> None:
         """Look for them among `count` rows at which the model failed; `name` names one of them.
 
-        Raises the error where no row fails alone.
+        `called` names the model, if there is another one beside it. Raises the error where no row
+        fails alone.
         """
         found, alone = failing(ask, count, LIMIT - self._count)
         if alone is None:
-            raise error
+            raise _named(error, called)
         self._count += len(found)
-        self._first = self._first or (alone, name(found[0]))
+        self._first = self._first or (_named(alone, called), name(found[0]))
 
     def check(self) -> None:
         """Raise what the model said at the first row, with how many there are."""
@@ -78,3 +86,11 @@ class Failures:
             many = f"{LIMIT} rows and more" if self.enough else f"{self._count} rows"
             where = f"at {many}, the first is {first}"
         raise type(error)(f"{error.message}; {where}; nothing is written") from error
+
+
+def _named(error: ModelFailed, called: str) -> ModelFailed:
+    if not called:
+        return error
+    named = type(error)(f"{called}: {error.message}")
+    named.__cause__ = error
+    return named

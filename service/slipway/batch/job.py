@@ -37,8 +37,6 @@ from slipway.models.release import Release
 from slipway.scoring.scorer import Scorer
 
 SCHEMA = "1"
-# How what fails says that it was not the model.
-CALLED = "the candidate"
 
 Progress = Callable[[int, int], None]
 # The scored rows, and those left out.
@@ -287,7 +285,7 @@ def _scorer(job: Job, models: _Models, made_from: dict[str, Any]) -> _Scorer:
             job.form,
             uuids=job.uuids,
             schema=job.form.schema(models.answer, metadata, candidate=beside is not None),
-            candidate=RideModel(beside.scorer, beside.release.version, CALLED) if beside else None,
+            candidate=RideModel(beside.scorer, beside.release.version) if beside else None,
         )
     return TableScorer(
         job.part,
@@ -296,7 +294,7 @@ def _scorer(job: Job, models: _Models, made_from: dict[str, Any]) -> _Scorer:
         keep=job.keep,
         uuids=job.uuids,
         metadata=metadata,
-        candidate=TableModel(beside.scorer, beside.release.version, CALLED) if beside else None,
+        candidate=TableModel(beside.scorer, beside.release.version) if beside else None,
     )
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from slipway.errors import ModelFailed
 from slipway.models.columnar import columnar
 from slipway.scoring.scorer import Scorer
 from slipway.usecases.ride_columns import Rides
@@ -21,15 +20,11 @@ Floats = npt.NDArray[np.float64]
 
 
 class RideModel:
-    """A release's model: compiled, by columns, or ride by ride.
+    """A release's model: compiled, by columns, or ride by ride."""
 
-    `called` names it where it fails, if there is another one beside it.
-    """
-
-    def __init__(self, scorer: Scorer, version: str, called: str = "") -> None:
+    def __init__(self, scorer: Scorer, version: str) -> None:
         self.version = version
         self._scorer = scorer
-        self._called = called
         case = scorer.use_case
         self._apart = isinstance(case, RidesCase) and case.apart
         self._columnar = None if scorer.compiled else columnar(scorer.predict)
@@ -44,14 +39,6 @@ class RideModel:
         """A prediction for each of the rides; raises ModelFailed."""
         if not len(rides.positions):
             return np.empty(0)
-        try:
-            return self._predict(rides)
-        except ModelFailed as error:
-            if not self._called:
-                raise
-            raise type(error)(f"{self._called}: {error.message}") from error
-
-    def _predict(self, rides: Rides) -> Floats:
         if self._scorer.compiled:
             columns = rides.columns(apart=self._apart)
             return self._scorer.score_columns(*columns, len(rides.positions))

@@ -8,19 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from slipway.errors import InvalidConfig, ModelFailed, ModelOutputInvalid
+from slipway.errors import InvalidConfig, ModelOutputInvalid
 from slipway.scoring.scorer import Scorer
 from slipway.usecases.tabular import Tabular
 from slipway.usecases.tabular_columns import Rows
 
 
 class TableModel:
-    """A release's model; raises InvalidConfig for one without a signature.
+    """A release's model; raises InvalidConfig for one without a signature."""
 
-    `called` names it where it fails, if there is another one beside it.
-    """
-
-    def __init__(self, scorer: Scorer, version: str, called: str = "") -> None:
+    def __init__(self, scorer: Scorer, version: str) -> None:
         if not isinstance(scorer.use_case, Tabular):
             raise InvalidConfig("the model is none of tables: it has no signature to go by")
         self.case = scorer.use_case
@@ -28,7 +25,6 @@ class TableModel:
         self.kind: pa.DataType | None = None
         """The type of its answers, once there were some."""
         self._scorer = scorer
-        self._called = called
 
     def predict(self, rows: Rows, start: int, stop: int) -> npt.NDArray[Any]:
         """The answers to the rows from one place to another, without the latter.
@@ -37,12 +33,14 @@ class TableModel:
         """
         if start == stop:
             return np.empty(0)
-        try:
-            return self._predict(rows, start, stop)
-        except ModelFailed as error:
-            if not self._called:
-                raise
-            raise type(error)(f"{self._called}: {error.message}") from error
+        count = stop - start
+        form = self._scorer.compiled
+        if form is None:
+            return self._scorer.score_features(rows.frame(start, stop), count)
+        encoding = form.encoding
+        values = {each.name: rows.category(each.name, start, stop) for each in encoding.categories}
+        numbers = {each.name: rows.number(each.name, start, stop) for each in encoding.numbers}
+        return self._scorer.score_columns(values, numbers, count)
 
     def column(self, answers: npt.NDArray[Any]) -> pa.Array:
         """The answers as a column, of the type of the first ones; raises ModelOutputInvalid."""
@@ -61,13 +59,3 @@ class TableModel:
             ) from error
         self.kind = column.type
         return column
-
-    def _predict(self, rows: Rows, start: int, stop: int) -> npt.NDArray[Any]:
-        count = stop - start
-        form = self._scorer.compiled
-        if form is None:
-            return self._scorer.score_features(rows.frame(start, stop), count)
-        encoding = form.encoding
-        values = {each.name: rows.category(each.name, start, stop) for each in encoding.categories}
-        numbers = {each.name: rows.number(each.name, start, stop) for each in encoding.numbers}
-        return self._scorer.score_columns(values, numbers, count)

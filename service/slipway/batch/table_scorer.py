@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from slipway.batch.failures import Failures
 from slipway.batch.shards import Part
 from slipway.batch.table_model import TableModel
-from slipway.batch.tables import BATCH_ROWS, Totals, damage
+from slipway.batch.tables import BATCH_ROWS, CALLED, Totals, damage
 from slipway.errors import InputDataInvalid, InvalidConfig, ModelFailed
 from slipway.usecases.tabular_columns import Rows, TableColumns
 
@@ -162,7 +162,8 @@ class TableScorer:
         try:
             return again(0, count)
         except ModelFailed as error:
-            self._failures.add(error, again, count, name)
+            called = CALLED if model is self._candidate else ""
+            self._failures.add(error, again, count, name, called)
         return np.empty(0)
 
     def _name(self, row: int) -> str:

@@ -24,6 +24,8 @@ from slipway.errors import InputDataInvalid, ModelFailed
 from slipway.usecases.ride_columns import REASONS, Rides, find_columns, read_rides
 
 BATCH_ROWS = 65_536
+# How what fails says that it was not the model.
+CALLED = "the candidate"
 # Bytes of a column that are read at a time: without it a row group's columns are read whole.
 READ_AHEAD = 1 << 20
 # Predictions further off than this are what the summary calls "beyond".
@@ -276,7 +278,8 @@ class MonthScorer:
         try:
             return model.predict(rides)
         except ModelFailed as error:
-            self._failures.add(error, again, len(rides.positions), name)
+            called = CALLED if model is self._candidate else ""
+            self._failures.add(error, again, len(rides.positions), name, called)
         return np.empty(0)
 
     def _left_out(self, rides: Rides, first: int) -> pa.RecordBatch:

@@ -36,8 +36,8 @@ def scorer_of(
     return TableScorer(Table("t", "p"), model, uuids=False, candidate=candidate, **names)
 
 
-def model_of(predict: Callable[[Any], Any], case: Tabular = CASE, called: str = "") -> TableModel:
-    return TableModel(Scorer(case, predict, numeric=False), "v", called)
+def model_of(predict: Callable[[Any], Any], case: Tabular = CASE) -> TableModel:
+    return TableModel(Scorer(case, predict, numeric=False), "v")
 
 
 def score(folder: Path, scorer: TableScorer, values: Any) -> pa.Table:
@@ -137,7 +137,7 @@ def test_a_candidate_that_fails_or_does_not_fit_is_named(tmp_path: Path) -> None
         if len(frame) > 0:
             raise ZeroDivisionError
 
-    candidate = model_of(broken, called="the candidate")
+    candidate = model_of(broken)
     with pytest.raises(ModelFailed, match=r"^the candidate: .* at 5 rows, the first is t-p-0000"):
         score(tmp_path, scorer_of(lambda frame: frame["x"], candidate=candidate), SOME)
     with pytest.raises(InvalidConfig, match="a column candidate_version of its own"):

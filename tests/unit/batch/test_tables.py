@@ -129,7 +129,7 @@ def test_a_candidate_that_fails_is_named_and_not_asked_where_the_model_does(
         raise ZeroDivisionError
 
     model = RideModel(Scorer(Rides(), ride_pipeline().predict if works else broken), "old")
-    candidate = RideModel(Scorer(Rides(), broken), "new", "the candidate")
+    candidate = RideModel(Scorer(Rides(), broken), "new")
     schema = OWN.schema("duration", {}, candidate=True)
     part = Shard("green", 2021, 3)
     scorer = MonthScorer(part, model, OWN, uuids=False, schema=schema, candidate=candidate)
